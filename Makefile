@@ -1,0 +1,269 @@
+# lmk: "make help" lists the targets.
+#
+# Variables that may be set on the command line:
+#   BUILD=FOLDER    where everything is built (build)
+#   PORTABLE=1      no AVX2 and no wider units, for other processors
+#   FAISS_DIR=DIR   a FAISS 1.7.3 with the C API: DIR/lib/libfaiss_c.a, DIR/include/faiss/c_api
+#   CC, CFLAGS      compiler and optimisation (-O3 -g)
+#   PREFIX, DESTDIR where "make install" puts things (/usr/local)
+#   V=1             show whole commands
+
+VERSION := $(shell sed -n 's/^.define LMK_VERSION "\(.*\)"/\1/p' include/lmk.h)
+PREFIX ?= /usr/local
+
+BUILD ?= build$(if $(PORTABLE),/portable)$(if $(SANITIZE),/sanitize)
+OBJECT_DIR := $(BUILD)/objects
+
+CC := gcc
+CFLAGS ?= $(if $(SANITIZE),-O1,-O3) -g
+WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla
+INCLUDES := -Iinclude -I.
+STANDARD := -std=c17 -D_GNU_SOURCE
+OPENMP := -fopenmp
+
+ifdef PORTABLE
+MACHINE := -DLMK_PORTABLE
+else
+MACHINE := -mavx2 -mfma -mf16c
+endif
+ifdef SANITIZE
+SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+
+ALL_CFLAGS = $(STANDARD) $(WARNINGS) $(INCLUDES) $(OPENMP) -fPIC -fvisibility=hidden \
+    $(MACHINE) $(SANITIZER) $(CFLAGS) $(CPPFLAGS) -MMD -MP
+
+# FAISS is built once, into a cache outside the source tree, by index/build-faiss.sh.
+FAISS_FLAVOUR := $(if $(PORTABLE),portable,avx2)
+FAISS_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lmk/faiss-1.7.3-$(FAISS_FLAVOUR)
+FAISS_DIR ?= $(FAISS_CACHE)
+FAISS_LIBRARY := $(firstword $(wildcard $(FAISS_DIR)/lib/libfaiss_c.a \
+    $(FAISS_DIR)/lib/libfaiss_c.so) $(FAISS_DIR)/lib/libfaiss_c.a)
+FAISS_INCLUDES := -isystem $(FAISS_DIR)/include
+# A FAISS of the user's own may come in two parts, or shared.
+FAISS_LIBRARIES := $(FAISS_LIBRARY) $(firstword $(wildcard $(FAISS_DIR)/lib/libfaiss_avx2.a \
+    $(FAISS_DIR)/lib/libfaiss.a))
+ifneq ($(filter %.so,$(FAISS_LIBRARY)),)
+FAISS_SHARED := -L$(FAISS_DIR)/lib -Wl,-rpath,$(FAISS_DIR)/lib -lfaiss_c
+endif
+
+# The pthread build of OpenBLAS fights with OpenMP. Where both are installed, naming the folder of
+# the OpenMP one (for linking and for running) takes it without changing the system's alternatives.
+OPENBLAS_DIR := $(firstword $(wildcard /usr/lib/*/openblas-openmp))
+OPENBLAS := -lopenblas
+ifneq ($(OPENBLAS_DIR),)
+OPENBLAS := -L$(OPENBLAS_DIR) -Wl,-rpath,$(OPENBLAS_DIR) -lopenblas
+endif
+PRIVATE_LIBS := $(FAISS_SHARED) -llmdb -lcjson $(OPENBLAS) -lstdc++ -lgomp -lpthread -lm
+
+LIBRARY_SOURCES := $(wildcard src/base/*.c src/text/*.c src/model/*.c index/*.c)
+ifdef PORTABLE
+LIBRARY_SOURCES := $(filter-out src/model/%_avx2.c $(wildcard src/model/*_avx512*.c),$(LIBRARY_SOURCES))
+endif
+CLI_SOURCES := $(wildcard cli/*.c)
+TEST_SOURCES := $(wildcard tests/unit/test_*.c)
+GOLDEN_SOURCES := $(wildcard tests/golden/test_*.c)
+BENCH_SOURCES := $(wildcard bench/*.c)
+
+LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(OBJECT_DIR)/%.o)
+CLI_OBJECTS := $(CLI_SOURCES:%.c=$(OBJECT_DIR)/%.o)
+# Other files beside the tests are helpers, linked into each of them.
+TEST_HELPERS := $(patsubst %.c,$(OBJECT_DIR)/%.o,\
+    $(filter-out $(TEST_SOURCES) $(GOLDEN_SOURCES),$(wildcard tests/unit/*.c tests/golden/*.c)))
+TEST_PROGRAMS := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/%)
+GOLDEN_PROGRAMS := $(GOLDEN_SOURCES:tests/golden/%.c=$(BUILD)/tests/golden/%)
+BENCH_PROGRAMS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench/%)
+
+C_FILES = $(wildcard include/*.h src/*/*.[ch] index/*.[ch] cli/*.[ch] tests/*/*.[ch] bench/*.[ch])
+
+# $(call run,WORD) begins a command: without V=1 only the word and the target are shown.
+run = $(if $(V),,@echo "  $(1)  $@" && )
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all demo test test-dependencies unit cli-test golden train-test sanitize bench install \
+    uninstall clean format format-check lint help faiss test-programs
+.SECONDARY:
+
+## all: the program and both libraries (what "make" alone does)
+all: $(BUILD)/lmk $(BUILD)/liblmk.a $(BUILD)/liblmk.so
+
+# ---- FAISS
+
+## faiss: only FAISS, about two minutes, once
+faiss: $(FAISS_LIBRARY)
+
+$(FAISS_CACHE)/lib/libfaiss_c.a:
+	@index/build-faiss.sh $(FAISS_CACHE) $(FAISS_FLAVOUR)
+
+ifneq ($(FAISS_DIR),$(FAISS_CACHE))
+$(FAISS_DIR)/lib/libfaiss_c.a:
+	@echo "There is no lib/libfaiss_c.a and no lib/libfaiss_c.so in FAISS_DIR=$(FAISS_DIR)." >&2
+	@echo "Name a folder with a FAISS 1.7.3 built with its C API, or leave FAISS_DIR away." >&2
+	@exit 1
+endif
+
+# ---- Objects
+
+# Units wider than the baseline get files of their own, whose functions are chosen at run time.
+AVX512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq
+$(OBJECT_DIR)/src/model/%_avx512.o: MACHINE += $(AVX512)
+$(OBJECT_DIR)/src/model/%_avx512bf16.o: MACHINE += $(AVX512) -mavx512bf16
+$(OBJECT_DIR)/src/model/%_avx512vnni.o: MACHINE += $(AVX512) -mavx512vnni
+# What checks that the processor has AVX2 must itself run on one that has not.
+$(OBJECT_DIR)/cli/main.o $(OBJECT_DIR)/src/base/processor.o: MACHINE := $(filter -D%,$(MACHINE))
+
+$(OBJECT_DIR)/index/%.o: INCLUDES += $(FAISS_INCLUDES)
+$(patsubst %.c,$(OBJECT_DIR)/%.o,$(filter index/%,$(LIBRARY_SOURCES))): | $(FAISS_LIBRARY)
+
+$(OBJECT_DIR)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call run,CC  )$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+# ---- Libraries and program
+
+# One relocatable object with everything of ours and the part of FAISS that it needs, where only
+# what lmk.h declares stays visible. (The C++ templates in FAISS must not be: they hold AVX2 code
+# that a linker could choose for a program's own.)
+$(BUILD)/liblmk.a: $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
+	$(call run,AR  )$(CC) -r -nostdlib -Wl,--force-group-allocation -o $(BUILD)/liblmk.o \
+	    $(LIBRARY_OBJECTS) $(filter %.a,$(FAISS_LIBRARIES))
+	@objcopy --localize-hidden --wildcard --keep-global-symbol='lmk_*' $(BUILD)/liblmk.o
+	@rm -f $@
+	@ar rcs $@ $(BUILD)/liblmk.o
+	@rm -f $(BUILD)/liblmk.o
+
+$(BUILD)/liblmk.so: $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
+	$(call run,LINK)$(CC) -shared $(SANITIZER) $(LDFLAGS) -Wl,-soname,liblmk.so.0 -Wl,--exclude-libs,ALL \
+	    $(if $(SANITIZE),,-Wl,--no-undefined) -o $@ $(filter %.o %.a,$^) $(PRIVATE_LIBS)
+	@ln -sf liblmk.so $@.0
+
+$(BUILD)/lmk: $(CLI_OBJECTS) $(BUILD)/liblmk.a
+	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(PRIVATE_LIBS)
+
+# ---- Demonstration
+
+DEMO_COLLECTION := $(BUILD)/samples.lmk
+
+## demo: index the books in samples/, search them, ask them
+demo: $(BUILD)/lmk
+	@rm -rf $(DEMO_COLLECTION)
+	$(BUILD)/lmk index -c $(DEMO_COLLECTION) samples
+	@echo
+	$(BUILD)/lmk search -c $(DEMO_COLLECTION) --top 3 "playing croquet with live animals"
+	@echo
+	$(BUILD)/lmk ask -c $(DEMO_COLLECTION) "What was the name of Frederick Douglass's mother?"
+
+# ---- Tests
+
+TEST_PACKAGES := libcmocka-dev sentencepiece \
+    $(if $(wildcard tests/train/test_*.py),python3-torch python3-numpy)
+RUN_TESTS := tests/run $(BUILD)
+# make as many at a time as there are processors, unless the caller has said how many
+SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+## test: every test: unit, command line, golden values, trainer; ends with "N passed, N failed"
+test: test-dependencies
+	@+$(SUBMAKE) all test-programs
+	@$(RUN_TESTS) unit golden cli train
+
+## test-dependencies: install the Debian packages that only the tests need
+test-dependencies:
+	@./quickstart --packages $(TEST_PACKAGES)
+
+test-programs: $(TEST_PROGRAMS) $(GOLDEN_PROGRAMS)
+
+## unit: the unit tests alone
+unit: $(TEST_PROGRAMS)
+	@$(RUN_TESTS) unit
+
+## golden: the comparisons with the reference implementation's values alone
+golden: $(GOLDEN_PROGRAMS) $(BUILD)/lmk
+	@$(RUN_TESTS) golden
+
+## cli-test: the tests of the command line alone
+cli-test: $(BUILD)/lmk
+	@$(RUN_TESTS) cli
+
+## train-test: the tests of the trainer alone (Python)
+train-test:
+	@$(RUN_TESTS) train
+
+## sanitize: unit, golden and command line tests under the address and undefined behaviour sanitizers
+sanitize: test-dependencies
+	@+$(SUBMAKE) SANITIZE=1 BUILD=$(BUILD)/sanitize test-programs $(BUILD)/sanitize/lmk
+	@tests/run $(BUILD)/sanitize unit golden cli
+
+# Tests look inside the library, so they link its plain objects.
+$(OBJECT_DIR)/tests/%.o: INCLUDES += $(FAISS_INCLUDES)
+$(OBJECT_DIR)/bench/%.o: INCLUDES += $(FAISS_INCLUDES)
+
+$(BUILD)/tests/%: $(OBJECT_DIR)/tests/unit/%.o $(TEST_HELPERS) $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
+	@mkdir -p $(@D)
+	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -lcmocka $(PRIVATE_LIBS)
+
+$(BUILD)/tests/golden/%: $(OBJECT_DIR)/tests/golden/%.o $(TEST_HELPERS) $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
+	@mkdir -p $(@D)
+	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -lcmocka $(PRIVATE_LIBS)
+
+## bench: speed and size against their limits, on the samples
+bench: $(BENCH_PROGRAMS) $(BUILD)/lmk
+	bench/run $(BUILD)
+
+$(BUILD)/bench/%: $(OBJECT_DIR)/bench/%.o $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
+	@mkdir -p $(@D)
+	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PRIVATE_LIBS)
+
+# ---- Installation
+
+INSTALL_ROOT = $(DESTDIR)$(PREFIX)
+
+## install: program, header, libraries and pkg-config file below DESTDIR/PREFIX
+install: all
+	install -d $(INSTALL_ROOT)/bin $(INSTALL_ROOT)/include $(INSTALL_ROOT)/lib/pkgconfig \
+	    $(INSTALL_ROOT)/share/doc/lmk
+	install -m 755 $(BUILD)/lmk $(INSTALL_ROOT)/bin/lmk
+	install -m 644 include/lmk.h $(INSTALL_ROOT)/include/lmk.h
+	install -m 644 $(BUILD)/liblmk.a $(INSTALL_ROOT)/lib/liblmk.a
+	install -m 755 $(BUILD)/liblmk.so $(INSTALL_ROOT)/lib/liblmk.so.$(VERSION)
+	ln -sf liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0
+	ln -sf liblmk.so.0 $(INSTALL_ROOT)/lib/liblmk.so
+	install -m 644 LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE
+	install -m 644 $(FAISS_DIR)/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' lmk.pc.in >$(INSTALL_ROOT)/lib/pkgconfig/lmk.pc
+
+## uninstall: remove what install put there
+uninstall:
+	rm -f $(INSTALL_ROOT)/bin/lmk $(INSTALL_ROOT)/include/lmk.h $(INSTALL_ROOT)/lib/liblmk.a \
+	    $(INSTALL_ROOT)/lib/liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0 \
+	    $(INSTALL_ROOT)/lib/liblmk.so $(INSTALL_ROOT)/lib/pkgconfig/lmk.pc \
+	    $(INSTALL_ROOT)/share/doc/lmk/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
+	-rmdir $(INSTALL_ROOT)/share/doc/lmk
+
+# ---- Housekeeping
+
+## clean: remove everything built here (FAISS stays in its cache)
+clean:
+	rm -rf $(BUILD)
+
+## format: lay out all C files by .clang-format
+format:
+	clang-format -i $(C_FILES)
+
+## format-check: fail if a C file is laid out otherwise
+format-check:
+	clang-format --dry-run --Werror $(C_FILES)
+
+## lint: clang-tidy over all C files
+lint: | $(FAISS_LIBRARY)
+	@mkdir -p $(BUILD)/lint
+	@ln -sf $(shell $(CC) -print-file-name=include/omp.h) $(BUILD)/lint/omp.h
+	clang-tidy --quiet $(LIBRARY_SOURCES) $(CLI_SOURCES) -- $(STANDARD) $(WARNINGS) $(INCLUDES) \
+	    $(FAISS_INCLUDES) -isystem $(BUILD)/lint -Wno-unknown-pragmas $(MACHINE) $(AVX512) -mavx512bf16 -mavx512vnni
+
+## help: this list
+help:
+	@sed -n 's/^## \([a-z-]*\): \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+-include $(shell find $(OBJECT_DIR) -name '*.d' 2>/dev/null)

@@ -1,0 +1,160 @@
+/* Indexing speed on a model file, against the rate that OpenBLAS's float32 product reaches on the
+ * same shapes.
+ *
+ *   bench_indexer MODEL.gguf [TOKENS ...]     one document of so many tokens each time (2000 8000
+ * 64000)
+ *
+ * Prints a JSON object for each document length: tokens a second (ordinary ones), GFLOP/s
+ * (operations are twice the weights run plus the attention inside window and reach), the sgemm rate
+ * over the same weights measured just before and just after, and the share of it.
+ */
+#include "src/model/indexer.h"
+#include "src/model/kernels.h"
+
+#include <cblas.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { RUN_BLOCKS = 16, PRODUCT_ROWS = 512 };
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void *require(void *memory)
+{
+    if (!memory) {
+        fprintf(stderr, "Out of memory.\n");
+        exit(LMK_MEMORY);
+    }
+    return memory;
+}
+
+static float *random_values(size_t count)
+{
+    float *values = require(malloc(count * sizeof *values));
+    uint32_t state = 1;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        values[i] = (float)(state >> 8) / (1 << 24) - 0.5f;
+    }
+    return values;
+}
+
+/* GFLOP/s of the four products of one layer, the fastest of some rounds. */
+static double product_rate(const struct model_shape *shape)
+{
+    size_t width = shape->width, queries = shape->heads * (size_t)shape->head_width;
+    const size_t shapes[][2] = {
+        {queries + 2 * shape->kv_heads * (size_t)shape->head_width, width},
+        {width, queries},
+        {2 * (size_t)shape->feed_forward, width},
+        {width, shape->feed_forward},
+    };
+    size_t widest = queries > width ? queries : width;
+    if (widest < 2 * (size_t)shape->feed_forward)
+        widest = 2 * (size_t)shape->feed_forward;
+    float *inputs = random_values(PRODUCT_ROWS * widest), *weights = random_values(widest * widest);
+    float *out = random_values(PRODUCT_ROWS * widest);
+    double best = 0;
+    for (int round = 0; round < 8; round++) {
+        double operations = 0, start = seconds();
+        for (size_t i = 0; i < 4; i++) {
+            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, PRODUCT_ROWS, (int)shapes[i][0],
+                        (int)shapes[i][1], 1, inputs, (int)shapes[i][1], weights, (int)shapes[i][1],
+                        0, out, (int)shapes[i][0]);
+            operations += 2.0 * PRODUCT_ROWS * (double)shapes[i][0] * (double)shapes[i][1];
+        }
+        double rate = operations / (seconds() - start) * 1e-9;
+        best = rate > best ? rate : best;
+    }
+    free(inputs);
+    free(weights);
+    free(out);
+    return best;
+}
+
+/* Seconds for a document of `blocks` random blocks. */
+static double index_document(struct indexer *indexer, const struct lmk_model *model, size_t blocks,
+                             struct lmk_error *error)
+{
+    const struct model_shape *shape = &model->shape;
+    size_t landmark = model_landmark_width(shape), rows = landmark * shape->block_tokens;
+    float *landmark_keys = require(malloc(RUN_BLOCKS * landmark * sizeof(float)));
+    float *keys = require(malloc(RUN_BLOCKS * rows * sizeof(float)));
+    float *values = require(malloc(RUN_BLOCKS * rows * sizeof(float)));
+    uint32_t *tokens = require(malloc(RUN_BLOCKS * shape->block_tokens * sizeof *tokens));
+    uint32_t state = 7;
+    struct stream *stream;
+    if (stream_open(&stream, indexer, error) != LMK_OK)
+        exit(error->status);
+    double start = seconds();
+    for (size_t b = 0; b < blocks; b += RUN_BLOCKS) {
+        for (size_t i = 0; i < RUN_BLOCKS * shape->block_tokens; i++) {
+            state = state * 1664525u + 1013904223u;
+            tokens[i] = (uint32_t)((uint64_t)state * shape->vocabulary >> 32);
+        }
+        struct indexer_item item = {
+            .stream = stream,
+            .tokens = tokens,
+            .blocks = blocks - b < RUN_BLOCKS ? blocks - b : RUN_BLOCKS,
+            .landmark_keys = landmark_keys,
+            .keys = keys,
+            .values = values,
+        };
+        indexer_run(indexer, &item, 1);
+    }
+    double elapsed = seconds() - start;
+    stream_close(stream);
+    free(landmark_keys);
+    free(keys);
+    free(values);
+    free(tokens);
+    return elapsed;
+}
+
+static void measure(struct indexer *indexer, const struct lmk_model *model, size_t document_tokens,
+                    struct lmk_error *error)
+{
+    const struct model_shape *shape = &model->shape;
+    size_t blocks = (document_tokens + shape->block_tokens - 1) / shape->block_tokens;
+    double before = product_rate(shape), elapsed = index_document(indexer, model, blocks, error);
+    double after = product_rate(shape), sgemm = before > after ? before : after;
+    double rate = indexer_block_operations(shape) * (double)blocks / elapsed * 1e-9;
+    double tokens = (double)(blocks * shape->block_tokens);
+    printf("{\"document_tokens\": %.0f, \"seconds\": %.3f, \"tokens_per_second\": %.0f, "
+           "\"gflops\": %.1f, "
+           "\"sgemm_gflops\": %.1f, \"share\": %.3f}\n",
+           tokens, elapsed, tokens / elapsed, rate, sgemm, rate / sgemm);
+    fflush(stdout);
+}
+
+int main(int argument_count, char **arguments)
+{
+    if (argument_count < 2) {
+        fprintf(stderr, "usage: %s MODEL.gguf [TOKENS ...]\n", arguments[0]);
+        return LMK_USAGE;
+    }
+    struct lmk_error error;
+    struct lmk_model *model;
+    struct indexer *indexer;
+    if (lmk_model_open(&model, arguments[1], &error) != LMK_OK ||
+        indexer_open(&indexer, model, RUN_BLOCKS, &error) != LMK_OK) {
+        fprintf(stderr, "%s\n", error.message);
+        return error.status;
+    }
+    index_document(indexer, model, RUN_BLOCKS, &error); /* pages and threads in place */
+    if (argument_count > 2)
+        for (int i = 2; i < argument_count; i++)
+            measure(indexer, model, strtoull(arguments[i], NULL, 10), &error);
+    else
+        for (size_t tokens = 2000; tokens <= 64000; tokens = tokens == 2000 ? 8000 : tokens * 8)
+            measure(indexer, model, tokens, &error);
+    indexer_close(indexer);
+    lmk_model_close(model);
+    return 0;
+}

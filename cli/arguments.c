@@ -1,0 +1,210 @@
+/* One table of options for all commands: parsing and help follow it. */
+#include "cli/command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct option_row {
+    char letter;
+    const char *name, *argument; /* no argument: a switch */
+    const char *commands;        /* names, each with a space behind; "*": all */
+    const char *help;
+};
+
+static const struct option_row rows[] = {
+    {'c', "collection", "DIR", "index search ask list info verify remove ",
+     "the collection, NAME.lmk (or set LMK_COLLECTION)"},
+    {'m', "model", "FILE", "index search ask ", "the landmark model, a GGUF file (or set LMK_MODEL)"},
+    {'n', "top", "N", "search ", "passages to show (10)"},
+    {'k', "k", "N", "search ask ", "blocks that an answer reads (8)"},
+    {'g', "granularity", "KIND", "search ask ", "who chooses blocks: question (default), token, head or chunk"},
+    {'C', "candidates", "N", "search ask ", "blocks taken from the landmark index for ranking (200)"},
+    {'G', "generate", NULL, "ask ", "write an answer even where the model is not known to answer well"},
+    {'S', "no-generate", NULL, "ask ", "only the sentences and passages"},
+    {'M', "max-tokens", "N", "ask ", "longest answer (64)"},
+    {'T', "temperature", "X", "ask ", "0: the likeliest answer (default); higher: more varied"},
+    {'s', "seed", "N", "ask ", "of the random numbers that a temperature uses (0)"},
+    {'K', "kv", "TIER", "index ", "of a new collection, how keys and values are kept: q8_0 (default), q4_0 or f16"},
+    {'A', "ann", "FACTORY", "index ", "of a new collection, the FAISS index (default: by size)"},
+    {'t', "threads", "N", "index search ask ", "threads (one per core)"},
+    {'j', "json", NULL, "index search ask list info verify remove ", "print JSON, see docs/json.md"},
+    {'q', "quiet", NULL, "index search ask list info verify remove ", "no progress and no notes on stderr"},
+    {'h', "help", NULL, "*", "this text"},
+};
+#define ROWS (sizeof rows / sizeof rows[0])
+
+static bool takes(const struct command *command, const struct option_row *row)
+{
+    if (!strcmp(row->commands, "*"))
+        return true;
+    size_t length = strlen(command->name);
+    for (const char *at = row->commands; (at = strstr(at, command->name)); at++)
+        if (at[length] == ' ' && (at == row->commands || at[-1] == ' '))
+            return true;
+    return false;
+}
+
+static bool parse_count(const char *text, uint64_t most, uint64_t *value)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    *value = number;
+    return text[0] >= '0' && text[0] <= '9' && !*end && !errno && number <= most;
+}
+
+/* The index of `text` in a list of names that ends with NULL, or -1. */
+static int find_name(const char *text, const char *const *names)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(text, names[i]))
+            return i;
+    return -1;
+}
+
+static bool set_number(struct arguments *arguments, char letter, const char *text)
+{
+    uint64_t number;
+    bool positive = letter != 's' && letter != 't';
+    if (!parse_count(text, letter == 's' ? UINT64_MAX : 1000000, &number) || (positive && !number))
+        return false;
+    switch (letter) {
+    case 'n':
+        arguments->top = number;
+        break;
+    case 'k':
+        arguments->blocks = number;
+        break;
+    case 'C':
+        arguments->candidates = number;
+        break;
+    case 'M':
+        arguments->max_tokens = number;
+        break;
+    case 't':
+        arguments->threads = (unsigned)number;
+        break;
+    default:
+        arguments->seed = number;
+    }
+    return true;
+}
+
+static bool set_value(struct arguments *arguments, char letter, const char *text)
+{
+    static const char *const granularities[] = {"question", "token", "head", "chunk", NULL};
+    static const char *const tiers[] = {"q8_0", "q4_0", "f16", NULL};
+    static const enum lmk_tier tier_values[] = {LMK_TIER_Q8_0, LMK_TIER_Q4_0, LMK_TIER_F16};
+    char *end;
+    int found;
+    switch (letter) {
+    case 'c':
+        arguments->collection = text;
+        return text[0];
+    case 'm':
+        arguments->model = text;
+        return text[0];
+    case 'A':
+        arguments->ann = text;
+        return text[0];
+    case 'g':
+        found = find_name(text, granularities);
+        arguments->granularity = (enum lmk_granularity)(found < 0 ? 0 : found);
+        return found >= 0;
+    case 'K':
+        found = find_name(text, tiers);
+        arguments->tier = tier_values[found < 0 ? 0 : found];
+        return found >= 0;
+    case 'T':
+        arguments->temperature = strtof(text, &end);
+        return end != text && !*end && arguments->temperature >= 0 && arguments->temperature <= 100;
+    default:
+        return set_number(arguments, letter, text);
+    }
+}
+
+static void set_switch(struct arguments *arguments, char letter)
+{
+    switch (letter) {
+    case 'j':
+        arguments->json = true;
+        break;
+    case 'q':
+        arguments->quiet = true;
+        break;
+    case 'G':
+        arguments->generate = true;
+        break;
+    case 'S':
+        arguments->no_generate = true;
+        break;
+    }
+}
+
+static const struct option_row *find_row(int letter)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (rows[i].letter == letter)
+            return &rows[i];
+    return NULL;
+}
+
+/* getopt_long's tables for one command. A leading colon makes it quiet and tell missing arguments apart. */
+static void make_tables(const struct command *command, char letters[2 * ROWS + 2], struct option options[ROWS + 1])
+{
+    size_t at = 0, count = 0;
+    letters[at++] = ':';
+    for (size_t i = 0; i < ROWS; i++) {
+        if (!takes(command, &rows[i]))
+            continue;
+        int argument = rows[i].argument ? required_argument : no_argument;
+        options[count++] = (struct option){rows[i].name, argument, NULL, rows[i].letter};
+        letters[at++] = rows[i].letter;
+        if (rows[i].argument)
+            letters[at++] = ':';
+    }
+    letters[at] = '\0';
+    options[count] = (struct option){0};
+}
+
+enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command, int argc, char **argv,
+                                struct lmk_error *error)
+{
+    char letters[2 * ROWS + 2];
+    struct option options[ROWS + 1];
+    make_tables(command, letters, options);
+    *arguments = (struct arguments){.tier = LMK_TIER_Q8_0};
+    optind = 1;
+    for (int letter; (letter = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
+        const struct option_row *row = find_row(letter);
+        if (letter == '?' || letter == ':')
+            return fail(error, LMK_USAGE, "%s %s. See: lmk help %s", argv[optind - 1],
+                             letter == ':' ? "needs a value" : "is not an option of this command", command->name);
+        if (letter == 'h')
+            return LMK_NOT_FOUND; /* the caller shows the help */
+        if (!row->argument)
+            set_switch(arguments, row->letter);
+        else if (!set_value(arguments, row->letter, optarg))
+            return fail(error, LMK_USAGE, "\"%s\" is no value for --%s %s (%s). See: lmk help %s", optarg, row->name,
+                             row->argument, row->help, command->name);
+    }
+    arguments->words = argv + optind;
+    arguments->word_count = argc - optind;
+    if (!arguments->collection)
+        arguments->collection = getenv("LMK_COLLECTION");
+    return LMK_OK;
+}
+
+void arguments_help(const struct command *command)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        if (!takes(command, &rows[i]))
+            continue;
+        char name[64];
+        snprintf(name, sizeof name, "-%c, --%s %s", rows[i].letter, rows[i].name, rows[i].argument ? rows[i].argument : "");
+        printf("  %-26s %s\n", name, rows[i].help);
+    }
+}

@@ -1,0 +1,143 @@
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Sentences shown; the passages follow in full. */
+#define SENTENCES 3
+
+static bool print_piece(void *context, const char *text, size_t size)
+{
+    bool *started = context;
+    if (!*started)
+        fputs("Answer: ", stdout);
+    *started = true;
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)text[i] >= 0x20 && text[i] != 0x7f)
+            putchar(text[i]);
+    return !fflush(stdout);
+}
+
+static enum lmk_status print_json(const char *question, const struct lmk_answer *answer, struct lmk_error *error)
+{
+    cJSON *object = json_start("ask");
+    cJSON_AddStringToObject(object, "question", question);
+    if (answer->text) {
+        cJSON_AddStringToObject(object, "answer", answer->text);
+        cJSON_AddNumberToObject(object, "answer_tokens", (double)answer->tokens);
+        cJSON_AddNumberToObject(object, "answer_log_likelihood", answer->log_likelihood);
+    } else
+        cJSON_AddNullToObject(object, "answer");
+    cJSON_AddNumberToObject(object, "documents", (double)answer->documents);
+    cJSON_AddNumberToObject(object, "documents_ready", (double)answer->documents_ready);
+    cJSON_AddItemToObject(object, "milliseconds", json_timing(&answer->timing));
+    cJSON *passages = cJSON_AddArrayToObject(object, "passages");
+    for (size_t i = 0; i < answer->count; i++)
+        cJSON_AddItemToArray(passages, json_passage(&answer->passages[i], i + 1, true));
+    return json_print(object, error);
+}
+
+static double sentence_share(const struct lmk_passage *passage)
+{
+    return passage->share * passage->mark_share;
+}
+
+static int by_sentence_share(const void *left, const void *right)
+{
+    double a = sentence_share(*(const struct lmk_passage *const *)left);
+    double b = sentence_share(*(const struct lmk_passage *const *)right);
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+static void print_sentence(const struct lmk_passage *passage)
+{
+    char *text;
+    int size = (int)(passage->mark_end - passage->mark_start);
+    if (asprintf(&text, "\u201c%.*s\u201d", size, passage->text + passage->mark_start) < 0)
+        return;
+    output_text(text, 0, 0, 2);
+    free(text);
+    fputs("    ", stdout);
+    output_source(passage);
+    printf(", bytes %llu-%llu\n", (unsigned long long)passage->mark_source_start,
+           (unsigned long long)passage->mark_source_end);
+}
+
+static void print_sentences(const struct lmk_answer *answer)
+{
+    const struct lmk_passage **order = calloc(answer->count, sizeof *order);
+    if (!order)
+        return;
+    size_t count = 0;
+    for (size_t i = 0; i < answer->count; i++)
+        if (answer->passages[i].mark_end > answer->passages[i].mark_start)
+            order[count++] = &answer->passages[i];
+    qsort(order, count, sizeof *order, by_sentence_share);
+    puts("The question's attention rests on:\n");
+    for (size_t i = 0; i < count && i < SENTENCES; i++)
+        print_sentence(order[i]);
+    free(order);
+}
+
+static void print_passages(const struct lmk_answer *answer)
+{
+    bool colours = output_colours();
+    printf("\nPassages read, with the share of attention each received:\n\n");
+    for (size_t i = 0; i < answer->count; i++) {
+        const struct lmk_passage *passage = &answer->passages[i];
+        printf("%3.0f %%  %s", 100 * passage->share, colours ? "\033[1;36m" : "");
+        output_source(passage);
+        printf("%s\n       %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "", colours ? "\033[2m" : "",
+               output_path(passage->path), (unsigned long long)passage->source_start,
+               (unsigned long long)passage->source_end, colours ? "\033[0m" : "");
+        output_text(passage->text, passage->mark_start, passage->mark_end, 7);
+        putchar('\n');
+    }
+}
+
+static enum lmk_status print_answer(const struct arguments *arguments, const struct lmk_answer *answer, bool started,
+                                    struct lmk_error *error)
+{
+    if (!arguments->quiet)
+        output_readiness(answer->documents_ready, answer->documents);
+    if (arguments->json)
+        return print_json(arguments->words[0], answer, error);
+    if (answer->text)
+        printf("%s\n\n", started ? "" : "Answer: (none)");
+    print_sentences(answer);
+    print_passages(answer);
+    return LMK_OK;
+}
+
+enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error *error)
+{
+    struct session session;
+    struct lmk_open_options open = lmk_open_defaults();
+    struct lmk_answer *answer;
+    bool started = false;
+    if (arguments->word_count != 1)
+        return fail(error, LMK_USAGE, "Give one question, in quotation marks. See: lmk help ask");
+    open.write = arguments->granularity != LMK_QUESTION; /* these indexes are built when asked for */
+    enum lmk_status status = session_open(&session, arguments, true, &open, error);
+    if (status)
+        return status;
+    struct lmk_ask_options options = lmk_ask_defaults(session.model);
+    options.blocks = arguments->blocks ? arguments->blocks : options.blocks;
+    options.candidates = arguments->candidates ? arguments->candidates : options.candidates;
+    options.max_tokens = arguments->max_tokens ? arguments->max_tokens : options.max_tokens;
+    options.granularity = arguments->granularity;
+    options.generate = (options.generate || arguments->generate) && !arguments->no_generate;
+    options.temperature = arguments->temperature;
+    options.seed = arguments->seed;
+    options.stream = arguments->json ? NULL : print_piece;
+    options.context = &started;
+    status = lmk_ask(session.collection, arguments->words[0], &options, &answer, error);
+    if (!status) {
+        status = print_answer(arguments, answer, started, error);
+        lmk_answer_free(answer);
+    }
+    session_close(&session);
+    return status;
+}

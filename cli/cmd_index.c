@@ -1,0 +1,144 @@
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECONDS_BETWEEN_LINES 10 /* where stderr is no terminal */
+#define SECONDS_BETWEEN_FRAMES 0.1
+
+static volatile sig_atomic_t interrupted;
+
+/* The first Ctrl-C stops after the run at hand; the second ends the process, which loses nothing committed. */
+static void on_interrupt(int signal_number)
+{
+    interrupted = 1;
+    signal(signal_number, SIG_DFL);
+}
+
+struct display {
+    bool quiet, terminal, drawn;
+    const char *stage;
+    double last; /* seconds of the stage */
+};
+
+static void clear_line(struct display *display)
+{
+    if (display->drawn)
+        fputs("\r\033[K", stderr);
+    display->drawn = false;
+}
+
+/* "1,234,567" */
+static const char *grouped(uint64_t number, char text[32])
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)number), at = 0;
+    for (int i = 0; i < length; i++) {
+        if (i && (length - i) % 3 == 0)
+            text[at++] = ',';
+        text[at++] = digits[i];
+    }
+    text[at] = '\0';
+    return text;
+}
+
+static void print_progress(struct display *display, const struct lmk_progress *progress)
+{
+    char done[32], all[32], speed[32], left[64] = "";
+    const char *name = progress->document ? strrchr(progress->document, '/') : NULL;
+    double rate = progress->seconds > 0 ? (double)progress->tokens / progress->seconds : 0;
+    if (rate > 0 && progress->tokens_total >= progress->tokens) {
+        unsigned long seconds = (unsigned long)((double)(progress->tokens_total - progress->tokens) / rate);
+        snprintf(left, sizeof left, ", %lu:%02lu:%02lu left", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    }
+    fputs(display->terminal ? "\r\033[K" : "", stderr);
+    if (progress->tokens_total)
+        fprintf(stderr, "%s: %llu of %llu documents, %s of %s tokens, %s tokens/s%s", progress->stage,
+                (unsigned long long)progress->documents, (unsigned long long)progress->documents_total,
+                grouped(progress->tokens, done), grouped(progress->tokens_total, all), grouped((uint64_t)rate, speed), left);
+    else
+        fprintf(stderr, "%s: %llu of %llu files%s%.40s", progress->stage, (unsigned long long)progress->documents,
+                (unsigned long long)progress->documents_total, name ? ", " : "", name ? name + 1 : "");
+    fputs(display->terminal ? "" : "\n", stderr);
+    display->drawn = display->terminal;
+    fflush(stderr);
+}
+
+static bool on_progress(void *context, const struct lmk_progress *progress)
+{
+    struct display *display = context;
+    double wait = display->terminal ? SECONDS_BETWEEN_FRAMES : SECONDS_BETWEEN_LINES;
+    if (display->stage != progress->stage)
+        display->last = 0;
+    display->stage = progress->stage;
+    if (!display->quiet && progress->seconds - display->last >= wait) {
+        print_progress(display, progress);
+        display->last = progress->seconds;
+    }
+    return !interrupted;
+}
+
+static void on_skipped(void *context, const char *path, const struct lmk_error *error)
+{
+    clear_line(context);
+    fprintf(stderr, "lmk: left out %s: %s\n", output_path(path), error->message);
+}
+
+static enum lmk_status print_json(const struct lmk_index_report *report, struct lmk_error *error)
+{
+    cJSON *object = json_start("index");
+    cJSON_AddNumberToObject(object, "files", (double)report->files);
+    cJSON_AddNumberToObject(object, "files_skipped", (double)report->files_skipped);
+    cJSON_AddNumberToObject(object, "documents_added", (double)report->documents_added);
+    cJSON_AddNumberToObject(object, "documents_unchanged", (double)report->documents_unchanged);
+    cJSON_AddNumberToObject(object, "documents_replaced", (double)report->documents_replaced);
+    cJSON_AddNumberToObject(object, "documents", (double)report->documents);
+    cJSON_AddNumberToObject(object, "tokens", (double)report->tokens);
+    cJSON_AddNumberToObject(object, "seconds", report->seconds);
+    cJSON_AddNumberToObject(object, "model_seconds", report->model_seconds);
+    cJSON_AddNumberToObject(object, "tokens_per_second", report->tokens_per_second);
+    return json_print(object, error);
+}
+
+static void print_report(const struct lmk_index_report *report)
+{
+    char tokens[32], speed[32];
+    printf("%llu documents indexed (%llu new, %llu changed, %llu already there, %llu files left out): %s tokens in "
+           "%.1f s, %s tokens/s\n",
+           (unsigned long long)report->documents, (unsigned long long)report->documents_added,
+           (unsigned long long)report->documents_replaced, (unsigned long long)report->documents_unchanged,
+           (unsigned long long)report->files_skipped, grouped(report->tokens, tokens), report->seconds,
+           grouped((uint64_t)report->tokens_per_second, speed));
+}
+
+enum lmk_status command_index(const struct arguments *arguments, struct lmk_error *error)
+{
+    struct session session;
+    struct lmk_index_report report;
+    struct display display = {.quiet = arguments->quiet, .terminal = isatty(STDERR_FILENO)};
+    struct lmk_index_options options = {on_progress, &display, on_skipped};
+    struct lmk_open_options open = {true, true, arguments->tier, arguments->ann};
+    if (!arguments->word_count)
+        return fail(error, LMK_USAGE, "Which books? Name files or folders. See: lmk help index");
+    enum lmk_status status = session_open(&session, arguments, true, &open, error);
+    if (status)
+        return status;
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+    status = lmk_index(session.collection, (const char *const *)arguments->words, (size_t)arguments->word_count,
+                       &options, &report, error);
+    clear_line(&display);
+    session_close(&session);
+    if (status && status != LMK_INTERRUPTED)
+        return status;
+    if (arguments->json) {
+        struct lmk_error printing = {0};
+        enum lmk_status printed = print_json(&report, &printing);
+        return status ? status : printed;
+    }
+    print_report(&report);
+    return status;
+}

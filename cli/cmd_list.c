@@ -1,0 +1,56 @@
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <stdio.h>
+
+struct listing {
+    bool json;
+    enum lmk_status status;
+    struct lmk_error *error;
+};
+
+static enum lmk_status print_json(const struct lmk_document *document, struct lmk_error *error)
+{
+    cJSON *object = json_start("list");
+    cJSON_AddNumberToObject(object, "id", (double)document->id);
+    cJSON_AddStringToObject(object, "path", document->path);
+    cJSON_AddStringToObject(object, "title", document->title);
+    cJSON_AddStringToObject(object, "author", document->author);
+    cJSON_AddStringToObject(object, "language", document->language);
+    cJSON_AddStringToObject(object, "kind", document->kind);
+    cJSON_AddStringToObject(object, "state", document->state);
+    cJSON_AddStringToObject(object, "kv", document->tier);
+    cJSON_AddNumberToObject(object, "blocks", (double)document->blocks);
+    cJSON_AddNumberToObject(object, "tokens", (double)document->tokens);
+    cJSON_AddNumberToObject(object, "source_bytes", (double)document->source_bytes);
+    cJSON_AddNumberToObject(object, "text_bytes", (double)document->text_bytes);
+    cJSON_AddStringToObject(object, "hash", document->hash);
+    return json_print(object, error);
+}
+
+static bool show(void *context, const struct lmk_document *document)
+{
+    struct listing *listing = context;
+    if (listing->json) {
+        listing->status = print_json(document, listing->error);
+        return !listing->status;
+    }
+    printf("%6llu  %-9s %9llu tokens  %s%s%s\n        %s\n", (unsigned long long)document->id, document->state,
+           (unsigned long long)document->tokens, document->title, document->author[0] ? ", by " : "", document->author,
+           output_path(document->path));
+    return true;
+}
+
+enum lmk_status command_list(const struct arguments *arguments, struct lmk_error *error)
+{
+    struct session session;
+    struct listing listing = {arguments->json, LMK_OK, error};
+    if (arguments->word_count)
+        return fail(error, LMK_USAGE, "\"%s\": list takes no further argument.", arguments->words[0]);
+    enum lmk_status status = session_open(&session, arguments, false, NULL, error);
+    if (status)
+        return status;
+    status = lmk_list(session.collection, show, &listing, error);
+    session_close(&session);
+    return status ? status : listing.status;
+}

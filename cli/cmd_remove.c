@@ -1,0 +1,33 @@
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <stdio.h>
+
+enum lmk_status command_remove(const struct arguments *arguments, struct lmk_error *error)
+{
+    struct session session;
+    struct lmk_open_options open = lmk_open_defaults();
+    uint64_t all = 0;
+    if (!arguments->word_count)
+        return fail(error, LMK_USAGE, "Which document? Name its id, path or title. See: lmk list");
+    open.write = true;
+    enum lmk_status status = session_open(&session, arguments, false, &open, error);
+    if (status)
+        return status;
+    for (int i = 0; !status && i < arguments->word_count; i++) {
+        uint64_t removed;
+        status = lmk_remove(session.collection, arguments->words[i], &removed, error);
+        all += removed;
+    }
+    session_close(&session);
+    if (arguments->json) {
+        struct lmk_error printing = {0};
+        cJSON *object = json_start("remove");
+        cJSON_AddNumberToObject(object, "removed", (double)all);
+        enum lmk_status printed = json_print(object, &printing);
+        return status ? status : printed;
+    }
+    if (all)
+        printf("%llu document%s removed.\n", (unsigned long long)all, all == 1 ? "" : "s");
+    return status;
+}

@@ -1,0 +1,59 @@
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <stdio.h>
+
+static enum lmk_status print_json(const char *query, const struct lmk_results *results, struct lmk_error *error)
+{
+    cJSON *object = json_start("search");
+    cJSON_AddStringToObject(object, "query", query);
+    cJSON_AddNumberToObject(object, "documents", (double)results->documents);
+    cJSON_AddNumberToObject(object, "documents_ready", (double)results->documents_ready);
+    cJSON_AddItemToObject(object, "milliseconds", json_timing(&results->timing));
+    cJSON *passages = cJSON_AddArrayToObject(object, "passages");
+    for (size_t i = 0; i < results->count; i++)
+        cJSON_AddItemToArray(passages, json_passage(&results->passages[i], i + 1, false));
+    return json_print(object, error);
+}
+
+static void print_passage(const struct lmk_passage *passage, size_t rank)
+{
+    bool colours = output_colours();
+    printf("%zu. %s", rank, colours ? "\033[1;36m" : "");
+    output_source(passage);
+    printf("%s  (score %.2f)\n   %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "", passage->score,
+           colours ? "\033[2m" : "", output_path(passage->path), (unsigned long long)passage->source_start,
+           (unsigned long long)passage->source_end, colours ? "\033[0m" : "");
+    output_text(passage->text, passage->mark_start, passage->mark_end, 3);
+    putchar('\n');
+}
+
+enum lmk_status command_search(const struct arguments *arguments, struct lmk_error *error)
+{
+    struct session session;
+    struct lmk_search_options options = lmk_search_defaults();
+    struct lmk_open_options open = lmk_open_defaults();
+    struct lmk_results *results;
+    if (arguments->word_count != 1)
+        return fail(error, LMK_USAGE, "Give one query, in quotation marks. See: lmk help search");
+    options.top = arguments->top ? arguments->top : options.top;
+    options.blocks = arguments->blocks ? arguments->blocks : options.blocks;
+    options.candidates = arguments->candidates ? arguments->candidates : options.candidates;
+    options.granularity = arguments->granularity;
+    open.write = options.granularity != LMK_QUESTION; /* these indexes are built when asked for */
+    enum lmk_status status = session_open(&session, arguments, true, &open, error);
+    if (status)
+        return status;
+    status = lmk_search(session.collection, arguments->words[0], &options, &results, error);
+    if (!status) {
+        if (!arguments->quiet)
+            output_readiness(results->documents_ready, results->documents);
+        if (arguments->json)
+            status = print_json(arguments->words[0], results, error);
+        for (size_t i = 0; !arguments->json && i < results->count; i++)
+            print_passage(&results->passages[i], i + 1);
+        lmk_results_free(results);
+    }
+    session_close(&session);
+    return status;
+}

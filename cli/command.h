@@ -1,0 +1,63 @@
+/* What the commands share: their arguments, and the model and collection they work on. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include "lmk.h"
+
+/* Fills `error` with a sentence and returns `status`. */
+enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Every option of every command; arguments.c says which command takes which. */
+struct arguments {
+    const char *collection, *model;
+    bool json, quiet, generate, no_generate;
+    unsigned threads;
+    size_t top, blocks, candidates, max_tokens; /* 0: the default */
+    enum lmk_granularity granularity;
+    enum lmk_tier tier;
+    const char *ann;
+    float temperature;
+    uint64_t seed;
+    char **words; /* what is not an option */
+    int word_count;
+};
+
+struct command {
+    const char *name;
+    enum lmk_status (*run)(const struct arguments *arguments, struct lmk_error *error);
+    const char *words;   /* the arguments that are no options, for the usage line */
+    const char *summary; /* one line */
+    const char *text;    /* paragraphs for `lmk help COMMAND` */
+};
+
+extern const struct command commands[]; /* the last has no name */
+
+/* Parses `argv` of a command. LMK_USAGE with a sentence. */
+enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command, int argc, char **argv,
+                                struct lmk_error *error);
+/* Prints the options that a command takes. */
+void arguments_help(const struct command *command);
+
+/* The model and collection that a command works on; either may be left out. */
+struct session {
+    struct lmk_model *model;
+    struct lmk_collection *collection;
+};
+
+/* Opens the model (needs_model) and the collection as `options` say. The model is the one of --model, LMK_MODEL, or the
+ * one that was installed or built with the program. */
+enum lmk_status session_open(struct session *session, const struct arguments *arguments, bool needs_model,
+                             const struct lmk_open_options *options, struct lmk_error *error);
+void session_close(struct session *session);
+
+enum lmk_status command_index(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_search(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_list(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_info(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_verify(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_remove(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_help(const struct arguments *arguments, struct lmk_error *error);
+
+#endif

@@ -1,0 +1,72 @@
+/* lmk: the command line. Commands are rows of one table, a file each. Results go to stdout, everything else to stderr;
+ * the exit code is the status of include/lmk.h. */
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct command commands[] = {
+    {"index", command_index, "PATH...", "add books to a collection, or go on where it was interrupted",
+     "Folders are walked for .txt and .md files. Texts that the collection has are skipped, changed ones replaced.\n"
+     "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
+    {"search", command_search, "QUERY", "find passages",
+     "Prints the passages whose landmarks the query attends to most, with the sentence that its attention rests on\n"
+     "marked. The query can be a question or a description."},
+    {"ask", command_ask, "QUESTION", "answer a question from the books, with sources",
+     "Prints the sentences that the question's attention rests on, with their sources, below an answer where the model\n"
+     "can write one, and then the passages that were read with the share of attention each received."},
+    {"list", command_list, "", "list the documents of a collection", ""},
+    {"info", command_info, "", "show what a collection holds and how large it is", ""},
+    {"verify", command_verify, "", "check every checksum and cross-reference", ""},
+    {"remove", command_remove, "DOCUMENT...", "remove documents by id, path or title", ""},
+    {"help", command_help, "[COMMAND]", "show this list, or one command", ""},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static const struct command *find_command(const char *name)
+{
+    for (const struct command *command = commands; command->name; command++)
+        if (!strcmp(command->name, name))
+            return command;
+    return NULL;
+}
+
+static enum lmk_status run(const struct command *command, int argc, char **argv, struct lmk_error *error)
+{
+    struct arguments arguments;
+    enum lmk_status status = arguments_parse(&arguments, command, argc, argv, error);
+    if (status == LMK_NOT_FOUND) { /* --help */
+        char *words[] = {(char *)(uintptr_t)command->name};
+        arguments = (struct arguments){.words = words, .word_count = 1};
+        return command_help(&arguments, error);
+    }
+    return status ? status : command->run(&arguments, error);
+}
+
+int main(int argc, char **argv)
+{
+    const char *unsupported;
+    if (!lmk_processor_supported(&unsupported)) {
+        fprintf(stderr, "lmk: %s\n", unsupported);
+        return LMK_USAGE;
+    }
+    const char *name = argc > 1 ? argv[1] : "help";
+    if (!strcmp(name, "--version")) {
+        puts("lmk " LMK_VERSION);
+        return LMK_OK;
+    }
+    const struct command *command = find_command(!strcmp(name, "--help") || !strcmp(name, "-h") ? "help" : name);
+    if (!command) {
+        fprintf(stderr, "lmk: \"%s\" is not a command. See: lmk help\n", name);
+        return LMK_USAGE;
+    }
+    struct lmk_error error = {0};
+    enum lmk_status status = run(command, argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv, &error);
+    if (status)
+        fprintf(stderr, "lmk: %s\n", error.message);
+    if (fflush(stdout) || ferror(stdout)) {
+        perror("lmk: Cannot write the output");
+        return status ? (int)status : LMK_IO;
+    }
+    return (int)status;
+}

@@ -1,0 +1,195 @@
+#include "cli/output.h"
+
+#include "cli/command.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define BOLD "\033[1m"
+#define PLAIN "\033[0m"
+
+/* ------------------------------------------------------------------ JSON */
+
+cJSON *json_start(const char *command)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "schema", JSON_SCHEMA);
+    cJSON_AddStringToObject(object, "command", command);
+    return object;
+}
+
+enum lmk_status json_print(cJSON *object, struct lmk_error *error)
+{
+    char *text = cJSON_PrintUnformatted(object);
+    cJSON_Delete(object);
+    if (!text)
+        return fail(error, LMK_MEMORY, "Out of memory while writing JSON.");
+    puts(text);
+    cJSON_free(text);
+    return LMK_OK;
+}
+
+cJSON *json_timing(const struct lmk_timing *timing)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "pass1", timing->pass1);
+    cJSON_AddNumberToObject(object, "candidates", timing->candidates);
+    cJSON_AddNumberToObject(object, "fetch", timing->fetch);
+    cJSON_AddNumberToObject(object, "attention", timing->attention);
+    cJSON_AddNumberToObject(object, "decode", timing->decode);
+    cJSON_AddNumberToObject(object, "total", timing->total);
+    return object;
+}
+
+static void add_mark(cJSON *object, const struct lmk_passage *passage, bool ask)
+{
+    if (passage->mark_end <= passage->mark_start)
+        return;
+    char *text = strndup(passage->text + passage->mark_start, passage->mark_end - passage->mark_start);
+    cJSON *mark = cJSON_AddObjectToObject(object, "mark");
+    cJSON_AddStringToObject(mark, "text", text ? text : "");
+    cJSON_AddNumberToObject(mark, "start", (double)passage->mark_start);
+    cJSON_AddNumberToObject(mark, "end", (double)passage->mark_end);
+    cJSON_AddNumberToObject(mark, "source_start", (double)passage->mark_source_start);
+    cJSON_AddNumberToObject(mark, "source_end", (double)passage->mark_source_end);
+    if (ask)
+        cJSON_AddNumberToObject(mark, "share", passage->share * passage->mark_share);
+    free(text);
+}
+
+cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "rank", (double)rank);
+    cJSON_AddNumberToObject(object, "score", passage->score);
+    cJSON *scores = cJSON_AddObjectToObject(object, "scores");
+    cJSON_AddNumberToObject(scores, "landmark", passage->landmark_score);
+    cJSON_AddNumberToObject(scores, "attention", passage->attention_score);
+    if (ask)
+        cJSON_AddNumberToObject(object, "share", passage->share);
+    cJSON_AddNumberToObject(object, "document", (double)passage->document);
+    cJSON_AddNumberToObject(object, "block", (double)passage->block);
+    cJSON_AddStringToObject(object, "path", passage->path);
+    cJSON_AddStringToObject(object, "title", passage->title);
+    cJSON_AddStringToObject(object, "author", passage->author);
+    cJSON_AddNumberToObject(object, "source_start", (double)passage->source_start);
+    cJSON_AddNumberToObject(object, "source_end", (double)passage->source_end);
+    cJSON_AddStringToObject(object, "text", passage->text);
+    add_mark(object, passage, ask);
+    return object;
+}
+
+/* ------------------------------------------------------------------ text */
+
+bool output_colours(void)
+{
+    const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(no_colour && no_colour[0]) && terminal && strcmp(terminal, "dumb");
+}
+
+const char *output_path(const char *path)
+{
+    char folder[PATH_MAX];
+    if (!getcwd(folder, sizeof folder))
+        return path;
+    size_t length = strlen(folder);
+    return !strncmp(path, folder, length) && path[length] == '/' ? path + length + 1 : path;
+}
+
+const char *output_bytes(uint64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    static char texts[4][32];
+    static unsigned next;
+    char *text = texts[next++ % 4];
+    double value = (double)bytes;
+    size_t unit = 0;
+    for (; value >= 999.5 && unit + 1 < sizeof units / sizeof units[0]; unit++)
+        value /= 1000;
+    snprintf(text, sizeof texts[0], unit && value < 99.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return text;
+}
+
+static int terminal_width(void)
+{
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_col < 40)
+        return 80;
+    return size.ws_col < 120 ? size.ws_col : 120;
+}
+
+/* Columns of a word: its characters, counted by their first bytes. */
+static int columns(const char *text, size_t size)
+{
+    int count = 0;
+    for (size_t i = 0; i < size; i++)
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
+/* Prints bytes, control characters left out: a book must not be able to steer the terminal. */
+static void print_safely(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool c1 = c == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0; /* U+0080 to U+009F */
+        if (c1)
+            i++;
+        else if (c >= 0x20 && c != 0x7f)
+            putchar(c);
+    }
+}
+
+void output_text(const char *text, size_t mark_start, size_t mark_end, int indent)
+{
+    bool colours = output_colours() && mark_end > mark_start;
+    int width = terminal_width() - indent, used = 0;
+    printf("%*s", indent, "");
+    for (size_t at = 0; text[at];) {
+        size_t size = strcspn(text + at, " \n");
+        int wide = columns(text + at, size);
+        if (used && used + 1 + wide > width) {
+            printf("%s\n%*s", colours ? PLAIN : "", indent, "");
+            used = 0;
+        } else if (used && size) {
+            putchar(' ');
+            used++;
+        }
+        bool marked = colours && at < mark_end && at + size > mark_start;
+        if (marked)
+            fputs(BOLD, stdout);
+        print_safely(text + at, size);
+        if (marked)
+            fputs(PLAIN, stdout);
+        used += wide;
+        at += size;
+        if (text[at] == '\n' && text[at + 1]) {
+            printf("\n%*s", indent, "");
+            used = 0;
+        }
+        at += text[at] != '\0';
+    }
+    putchar('\n');
+}
+
+void output_source(const struct lmk_passage *passage)
+{
+    const char *title = passage->title[0] ? passage->title : output_path(passage->path);
+    print_safely(title, strlen(title));
+    if (passage->author[0]) {
+        fputs(", by ", stdout);
+        print_safely(passage->author, strlen(passage->author));
+    }
+}
+
+void output_readiness(uint64_t ready, uint64_t documents)
+{
+    if (ready < documents)
+        fprintf(stderr, "lmk: landmarks for %llu of %llu documents so far; \"lmk index\" goes on with the others.\n",
+                (unsigned long long)ready, (unsigned long long)documents);
+}

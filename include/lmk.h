@@ -1,0 +1,243 @@
+/* lmk: search and ask whole libraries through the attention of a landmark model.
+ *
+ * This header is the whole public interface. Every function that can fail returns an `enum lmk_status` and, when
+ * it is not LMK_OK, has filled in `error` (may be NULL) with a sentence that says what, where and what to do.
+ *
+ * Lifetimes: what an `_open` function gives is freed by its `_close`, what a query gives by its `_free`. Strings and
+ * arrays inside a result belong to the result. A collection borrows its model: close the collection first.
+ * Threads: a model is read-only after opening and may be shared; a collection is used by one thread at a time.
+ * Several processes may read a collection while one writes it.
+ */
+#ifndef LMK_H
+#define LMK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define LMK_API __attribute__((visibility("default")))
+#else
+#define LMK_API
+#endif
+
+#define LMK_VERSION "0.1.0"
+
+/* What a call ended with; `lmk` uses the same numbers as its exit codes. */
+enum lmk_status {
+    LMK_OK = 0,
+    LMK_NOT_FOUND = 1,   /* nothing was found: no passage, no such document */
+    LMK_USAGE = 2,       /* an argument makes no sense */
+    LMK_INPUT = 3,       /* a source cannot be read as a book: binary, empty, missing */
+    LMK_MODEL = 4,       /* a model file is missing, damaged or not a landmark model */
+    LMK_COLLECTION = 5,  /* no such collection, or one of another format or model */
+    LMK_CORRUPT = 6,     /* stored data do not match their checksum */
+    LMK_IO = 7,          /* the system refused to read or write: disk full, no permission */
+    LMK_BUSY = 8,        /* another process is writing the collection */
+    LMK_MEMORY = 9,      /* out of memory */
+    LMK_INTERRUPTED = 10 /* stopped by the caller; what was committed stays */
+};
+
+struct lmk_error {
+    enum lmk_status status;
+    char message[1024]; /* one or more whole sentences, UTF-8, no newline at the end */
+};
+
+/* The name of a status in lower case, such as "corrupt". Valid for ever. */
+LMK_API const char *lmk_status_name(enum lmk_status status);
+
+/* Threads for every later call of this process; 0: one per available core. */
+LMK_API void lmk_set_threads(unsigned threads);
+
+/* False where the processor lacks the vector units that this build needs; `message` (static) then says which. */
+LMK_API bool lmk_processor_supported(const char **message);
+
+/* ------------------------------------------------------------------ model */
+
+struct lmk_model;
+
+/* Opens the GGUF file at `path` and checks it. Errors: LMK_MODEL, LMK_IO, LMK_MEMORY. */
+LMK_API enum lmk_status lmk_model_open(struct lmk_model **model, const char *path, struct lmk_error *error);
+LMK_API void lmk_model_close(struct lmk_model *model); /* NULL is fine */
+LMK_API const char *lmk_model_name(const struct lmk_model *model);
+LMK_API bool lmk_model_can_answer(const struct lmk_model *model);
+
+/* ------------------------------------------------------------------ collection */
+
+struct lmk_collection;
+
+/* How the keys and values of a document's blocks are kept. */
+enum lmk_tier { LMK_TIER_NONE = 0, LMK_TIER_F16 = 1, LMK_TIER_Q4_0 = 2, LMK_TIER_Q8_0 = 8 };
+
+struct lmk_open_options {
+    bool write;         /* take the writer's lock */
+    bool create;        /* with write: make the collection where there is none */
+    enum lmk_tier tier; /* with create: tier of keys and values; lmk_open_defaults: LMK_TIER_Q8_0 */
+    const char *ann;    /* with create: FAISS factory string, NULL: chosen by size */
+};
+LMK_API struct lmk_open_options lmk_open_defaults(void);
+
+/* Opens the collection directory `path`. `model` may be NULL for listing, removing and verifying.
+ * Errors: LMK_COLLECTION (none there, other format, other model), LMK_BUSY (second writer), LMK_CORRUPT, LMK_IO. */
+LMK_API enum lmk_status lmk_collection_open(struct lmk_collection **collection, const char *path,
+                                            const struct lmk_model *model, const struct lmk_open_options *options,
+                                            struct lmk_error *error);
+LMK_API void lmk_collection_close(struct lmk_collection *collection); /* NULL is fine */
+
+struct lmk_document {
+    uint64_t id;          /* stable within the collection, never used again */
+    const char *path;     /* where the text was read */
+    const char *title;    /* never NULL, may be empty; so author, language, kind */
+    const char *author;
+    const char *language; /* BCP 47, "" if unknown */
+    const char *kind;     /* "text", "markdown" */
+    uint64_t blocks, tokens;
+    uint64_t source_bytes, text_bytes; /* in the file; after normalisation */
+    const char *state;    /* "text", "landmarks", "ready" */
+    const char *tier;     /* "none", "f16", "q8_0", "q4_0" */
+    char hash[33];        /* XXH3-128 of the normalised text, hexadecimal */
+};
+
+/* Calls `visit` for each document in order of id until it returns false. The document is valid during the call. */
+LMK_API enum lmk_status lmk_list(struct lmk_collection *collection,
+                                 bool (*visit)(void *context, const struct lmk_document *document), void *context,
+                                 struct lmk_error *error);
+
+struct lmk_info {
+    uint32_t format_version;
+    const char *model_name; /* these four live as long as the collection */
+    const char *fingerprint;
+    const char *tier;
+    const char *generation;
+    uint64_t documents, documents_ready, blocks, blocks_ready, tokens;
+    uint64_t source_bytes, text_bytes;
+    uint64_t segments, segment_blocks; /* FAISS segments and the blocks in them */
+    uint64_t bytes_text, bytes_landmarks, bytes_keys_values, bytes_other, bytes_segments, bytes_file;
+};
+LMK_API enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *info, struct lmk_error *error);
+
+/* Removes the documents whose id, path or title equals `what`; `removed` counts them. Errors: LMK_NOT_FOUND. */
+LMK_API enum lmk_status lmk_remove(struct lmk_collection *collection, const char *what, uint64_t *removed,
+                                   struct lmk_error *error);
+
+struct lmk_verify_report {
+    uint64_t documents, blocks, segments, values_checked, problems;
+};
+/* Checks every checksum and cross-reference; each problem found goes to `problem` as a sentence.
+ * Errors: LMK_CORRUPT when there was one. */
+LMK_API enum lmk_status lmk_verify(struct lmk_collection *collection, void (*problem)(void *context, const char *sentence),
+                                   void *context, struct lmk_verify_report *report, struct lmk_error *error);
+
+/* ------------------------------------------------------------------ indexing */
+
+struct lmk_progress {
+    const char *stage;    /* "reading", "indexing", "landmarks" */
+    const char *document; /* path of the document at hand, or NULL */
+    uint64_t documents, documents_total;
+    uint64_t tokens, tokens_total; /* total 0: not known yet */
+    double seconds;
+};
+
+struct lmk_index_options {
+    /* Called now and then; false stops after committing what is complete (LMK_INTERRUPTED). May be NULL. */
+    bool (*progress)(void *context, const struct lmk_progress *progress);
+    void *context;
+    /* Told of each file that could not be read, which is then left out. May be NULL. */
+    void (*skipped)(void *context, const char *path, const struct lmk_error *error);
+};
+
+struct lmk_index_report {
+    uint64_t files, documents_added, documents_unchanged, documents_replaced, files_skipped;
+    uint64_t documents, tokens; /* indexed by the model in this call */
+    double seconds;             /* of the whole call */
+    double model_seconds;       /* running the model */
+    double tokens_per_second;   /* tokens / seconds of the model stage, storing included */
+};
+
+/* Adds the files at `paths` (folders are walked) to a collection opened for writing, then runs the model over every
+ * document that lacks landmarks, also those of an earlier run that was interrupted.
+ * Errors: LMK_INPUT (nothing readable), LMK_IO, LMK_INTERRUPTED, LMK_COLLECTION. */
+LMK_API enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths, size_t path_count,
+                                  const struct lmk_index_options *options, struct lmk_index_report *report,
+                                  struct lmk_error *error);
+
+/* ------------------------------------------------------------------ queries */
+
+enum lmk_granularity { LMK_QUESTION = 0, LMK_TOKEN, LMK_HEAD, LMK_CHUNK };
+
+struct lmk_timing { /* milliseconds */
+    double pass1, candidates, fetch, attention, decode, total;
+};
+
+struct lmk_passage {
+    uint64_t document, block; /* block: the collection's number of the first block */
+    const char *path, *title, *author;
+    uint64_t source_start, source_end; /* byte range in the source */
+    const char *text;                  /* normalised text around the hit, UTF-8 */
+    size_t mark_start, mark_end;       /* bytes of `text` that the question's attention rests on: a sentence */
+    uint64_t mark_source_start, mark_source_end;
+    double score;           /* what the order follows */
+    double landmark_score;  /* joint landmark score, see the design */
+    double attention_score; /* exact attention over the block's keys; NaN without them */
+    double share;           /* ask: share of the attention that the block received, 0 to 1 */
+    double mark_share;      /* of the block's attention, what rests on the marked sentence, 0 to 1 */
+};
+
+struct lmk_search_options {
+    size_t top;        /* passages wanted; default 10 */
+    size_t candidates; /* blocks taken from FAISS for rescoring; default 200 */
+    size_t blocks;     /* k: blocks that the heads read in granularities below `question`; default 8 */
+    enum lmk_granularity granularity;
+};
+LMK_API struct lmk_search_options lmk_search_defaults(void);
+
+struct lmk_results {
+    size_t count;
+    struct lmk_passage *passages; /* best first */
+    struct lmk_timing timing;
+    uint64_t documents_ready, documents; /* how much of the collection has landmarks */
+};
+
+/* Errors: LMK_NOT_FOUND when the collection holds nothing to find, LMK_CORRUPT, LMK_COLLECTION, LMK_USAGE. */
+LMK_API enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
+                                   const struct lmk_search_options *options, struct lmk_results **results,
+                                   struct lmk_error *error);
+LMK_API void lmk_results_free(struct lmk_results *results);
+
+struct lmk_ask_options {
+    size_t blocks;     /* k: blocks that the answer reads; default 8 */
+    size_t candidates; /* as in lmk_search_options */
+    enum lmk_granularity granularity;
+    bool generate;      /* write an answer; default: only where the model says that it can */
+    size_t max_tokens;  /* of the answer; default 64 */
+    float temperature;  /* 0: greedy, the default */
+    uint64_t seed;
+    /* Gets each piece of the answer as it is written; false stops. May be NULL. */
+    bool (*stream)(void *context, const char *text, size_t size);
+    void *context;
+};
+LMK_API struct lmk_ask_options lmk_ask_defaults(const struct lmk_model *model);
+
+struct lmk_answer {
+    char *text; /* NULL when none was generated */
+    size_t count;
+    struct lmk_passage *passages; /* the blocks read, largest share first */
+    struct lmk_timing timing;
+    size_t tokens;         /* generated */
+    double log_likelihood; /* mean natural logarithm of a generated token's probability */
+    uint64_t documents_ready, documents;
+};
+LMK_API enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
+                                const struct lmk_ask_options *options, struct lmk_answer **answer,
+                                struct lmk_error *error);
+LMK_API void lmk_answer_free(struct lmk_answer *answer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

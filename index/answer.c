@@ -1,0 +1,358 @@
+/* lmk_ask: the k best blocks, pass 2 over them, the answer and what it rests on. */
+#include "index/granularity.h"
+#include "index/ingest.h"
+#include "index/memory.h"
+#include "index/passage.h"
+#include "index/question.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_BLOCKS 1024
+
+struct lmk_ask_options lmk_ask_defaults(const struct lmk_model *model)
+{
+    return (struct lmk_ask_options){
+        .blocks = 8, .candidates = 200, .generate = lmk_model_can_answer(model), .max_tokens = 64};
+}
+
+struct asking {
+    struct lmk_collection *collection;
+    const struct lmk_ask_options *options;
+    struct store_view *view;
+    struct question question;
+    struct candidate *chosen; /* the blocks read, in order of age */
+    double *shares;           /* of each chosen block: sum of its landmark probability */
+    size_t count;
+    struct memory_block *memory; /* of the chosen blocks */
+    struct granularity *granularity;
+    struct sequence *sequence; /* pass 2 */
+    float *mass;               /* [M][count] */
+    uint64_t random;
+    struct lmk_answer *answer;
+};
+
+/* ------------------------------------------------------------------ the blocks to read */
+
+static int by_block(const void *left, const void *right)
+{
+    uint64_t a = ((const struct candidate *)left)->block, b = ((const struct candidate *)right)->block;
+    return a < b ? -1 : a > b;
+}
+
+static enum lmk_status choose_blocks(struct asking *asking, struct lmk_error *error)
+{
+    const struct lmk_ask_options *options = asking->options;
+    size_t wanted = options->candidates > options->blocks ? options->candidates : options->blocks;
+    asking->chosen = malloc(wanted * sizeof *asking->chosen);
+    if (!asking->chosen)
+        return error_memory(error, wanted * sizeof *asking->chosen);
+    enum lmk_status status = question_candidates(&asking->question, asking->collection, asking->view, wanted,
+                                                 asking->chosen, &asking->count, error);
+    if (asking->count > options->blocks)
+        asking->count = options->blocks;
+    if (!status)
+        qsort(asking->chosen, asking->count, sizeof *asking->chosen, by_block);
+    return status;
+}
+
+static enum lmk_status load_memory(struct asking *asking, struct lmk_error *error)
+{
+    struct store_counts counts;
+    uint64_t numbers[MOST_BLOCKS];
+    enum lmk_status status = store_counts(asking->view, &counts, error);
+    asking->memory = malloc(asking->count * sizeof *asking->memory);
+    if (!status && !asking->memory)
+        status = error_memory(error, asking->count * sizeof *asking->memory);
+    for (size_t i = 0; !status && i < asking->count; i++) {
+        numbers[i] = asking->chosen[i].block;
+        status = memory_load(asking->view, numbers[i], &asking->memory[i], error);
+    }
+    if (!status) {
+        memory_set_slots(asking->memory, numbers, asking->count, counts.next_block);
+        status = sequence_set_memory(asking->sequence, asking->memory, asking->count, error);
+    }
+    return status;
+}
+
+/* Gives the sequence of pass 2 its memory: fixed blocks, or the selector of a finer granularity. */
+static enum lmk_status prepare_memory(struct asking *asking, struct lmk_error *error)
+{
+    const struct lmk_ask_options *options = asking->options;
+    double before = ingest_clock();
+    size_t most = question_length(&asking->question) + options->max_tokens;
+    enum lmk_status status = sequence_open(&asking->sequence, asking->collection->model, most, false, error);
+    if (status)
+        return status;
+    if (options->granularity == LMK_QUESTION) {
+        if (!(status = choose_blocks(asking, error))) {
+            asking->answer->timing.candidates = 1e3 * (ingest_clock() - before);
+            before = ingest_clock();
+            status = load_memory(asking, error);
+            asking->answer->timing.fetch = 1e3 * (ingest_clock() - before);
+        }
+        return status;
+    }
+    status = granularity_open(&asking->granularity, asking->collection, asking->view, options->granularity,
+                              options->blocks, error);
+    return status ? status
+                  : sequence_set_selector(asking->sequence, granularity_selector(asking->granularity), error);
+}
+
+/* ------------------------------------------------------------------ writing the answer */
+
+/* Adds the landmark probability that each block received at the last row. */
+static void add_shares(struct asking *asking)
+{
+    if (asking->granularity)
+        return; /* the selector counts */
+    uint32_t layers = asking->collection->model->shape.memory_layer_count;
+    sequence_landmark_mass(asking->sequence, asking->mass);
+    for (size_t m = 0; m < layers; m++)
+        for (size_t i = 0; i < asking->count; i++)
+            asking->shares[i] += asking->mass[m * asking->count + i];
+}
+
+/* splitmix64, which any seed starts well */
+static double random_uniform(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+static size_t largest(const float *logits, size_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        if (logits[i] > logits[best])
+            best = i;
+    return best;
+}
+
+static double sum_of_exponentials(const float *logits, size_t count, double best, double temperature)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += exp((logits[i] - best) / temperature);
+    return sum;
+}
+
+static size_t pick(struct asking *asking, const float *logits, size_t count)
+{
+    size_t best = largest(logits, count);
+    double temperature = asking->options->temperature;
+    if (temperature <= 0)
+        return best;
+    double left = random_uniform(&asking->random) * sum_of_exponentials(logits, count, logits[best], temperature);
+    for (size_t i = 0; i < count; i++)
+        if ((left -= exp((logits[i] - logits[best]) / temperature)) < 0)
+            return i;
+    return best;
+}
+
+static enum lmk_status write_piece(struct asking *asking, uint32_t id, struct buffer *text, bool *stopped,
+                                   struct lmk_error *error)
+{
+    size_t size;
+    const char *piece = tokenizer_bytes(asking->collection->model->tokenizer, id, &size);
+    if (!text->size && size && piece[0] == ' ') {
+        piece++;
+        size--;
+    }
+    if (asking->options->stream && size)
+        *stopped = !asking->options->stream(asking->options->context, piece, size);
+    return buffer_append(text, piece, size, error);
+}
+
+static enum lmk_status write_answer(struct asking *asking, struct buffer *text, struct lmk_error *error)
+{
+    const struct model_shape *shape = &asking->collection->model->shape;
+    struct lmk_answer *answer = asking->answer;
+    bool stopped = false;
+    enum lmk_status status = LMK_OK;
+    while (!status && !stopped && answer->tokens < asking->options->max_tokens) {
+        const float *logits = sequence_logits(asking->sequence);
+        uint32_t id = (uint32_t)pick(asking, logits, shape->vocabulary);
+        add_shares(asking);
+        if (id == shape->eos_id || id == shape->newline_id)
+            break;
+        float best = logits[largest(logits, shape->vocabulary)];
+        answer->log_likelihood += logits[id] - best - log(sum_of_exponentials(logits, shape->vocabulary, best, 1));
+        answer->tokens++;
+        if (!(status = write_piece(asking, id, text, &stopped, error)))
+            status = sequence_feed(asking->sequence, &id, 1, NULL, error);
+    }
+    if (answer->tokens)
+        answer->log_likelihood /= (double)answer->tokens;
+    return status;
+}
+
+static enum lmk_status read_and_write(struct asking *asking, struct lmk_error *error)
+{
+    struct lmk_answer *answer = asking->answer;
+    const struct question *question = &asking->question;
+    double start = ingest_clock();
+    size_t layers = asking->collection->model->shape.memory_layer_count;
+    asking->mass = calloc(layers * (asking->count + 1), sizeof *asking->mass);
+    asking->shares = calloc(asking->count + 1, sizeof *asking->shares);
+    if (!asking->mass || !asking->shares)
+        return error_memory(error, layers * asking->count * sizeof *asking->mass);
+    enum lmk_status status =
+        sequence_feed(asking->sequence, question_ids(question), question_length(question), NULL, error);
+    double read = ingest_clock();
+    answer->timing.attention = 1e3 * (read - start);
+    if (status)
+        return status;
+    if (!asking->options->generate) {
+        add_shares(asking);
+        return LMK_OK;
+    }
+    struct buffer text;
+    buffer_init(&text, 1 << 20);
+    status = write_answer(asking, &text, error);
+    if (!status)
+        status = buffer_append(&text, "", 1, error);
+    answer->text = (char *)text.data;
+    answer->timing.decode = 1e3 * (ingest_clock() - read);
+    return status;
+}
+
+/* ------------------------------------------------------------------ what it rests on */
+
+static int by_share(const void *left, const void *right)
+{
+    double a = ((const struct lmk_passage *)left)->share, b = ((const struct lmk_passage *)right)->share;
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+static enum lmk_status make_passage(struct asking *asking, size_t i, double share, float *token_scores,
+                                    struct lmk_error *error)
+{
+    struct lmk_passage *passage = &asking->answer->passages[i];
+    uint64_t block = asking->chosen[i].block;
+    enum tensor_type type;
+    const void *keys;
+    enum lmk_status status = store_keys_values(asking->view, block, &type, &keys, NULL, error);
+    if (status)
+        return status;
+    passage->attention_score = scoring_block(asking->question.scoring, type, keys, token_scores);
+    passage->landmark_score = asking->granularity ? NAN : asking->chosen[i].score;
+    passage->score = passage->share = share;
+    return passage_make(passage, asking->collection, asking->view, block, token_scores, error);
+}
+
+/* With a finer granularity the blocks are known only now: those with the most landmark probability. */
+static enum lmk_status take_ranking(struct asking *asking, struct lmk_error *error)
+{
+    size_t wanted = asking->options->blocks;
+    asking->chosen = malloc(wanted * sizeof *asking->chosen);
+    free(asking->shares);
+    asking->shares = calloc(wanted, sizeof *asking->shares);
+    if (!asking->chosen || !asking->shares)
+        return error_memory(error, wanted * sizeof *asking->chosen);
+    asking->count = granularity_ranking(asking->granularity, wanted, asking->chosen);
+    for (size_t i = 0; i < asking->count; i++)
+        asking->shares[i] = asking->chosen[i].score;
+    if (asking->count)
+        return LMK_OK;
+    return error_set(error, LMK_NOT_FOUND, "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER",
+                     asking->collection->path, asking->collection->path);
+}
+
+static enum lmk_status make_passages(struct asking *asking, struct lmk_error *error)
+{
+    enum lmk_status status = asking->granularity ? take_ranking(asking, error) : LMK_OK;
+    if (status)
+        return status;
+    struct lmk_answer *answer = asking->answer;
+    struct store_counts counts;
+    float *token_scores = malloc(asking->collection->model->shape.block_tokens * sizeof *token_scores);
+    answer->passages = calloc(asking->count, sizeof *answer->passages);
+    if (!token_scores || !answer->passages)
+        status = error_memory(error, asking->count * sizeof *answer->passages);
+    else
+        status = store_counts(asking->view, &counts, error);
+    double sum = 0;
+    for (size_t i = 0; i < asking->count; i++)
+        sum += asking->shares[i];
+    while (!status && answer->count < asking->count) {
+        size_t i = answer->count++;
+        status = make_passage(asking, i, sum > 0 ? asking->shares[i] / sum : 0, token_scores, error);
+    }
+    if (!status) {
+        qsort(answer->passages, answer->count, sizeof *answer->passages, by_share);
+        answer->documents = counts.documents;
+        answer->documents_ready = counts.documents_ready;
+    }
+    free(token_scores);
+    return status;
+}
+
+static enum lmk_status ask(struct asking *asking, const char *question, struct lmk_error *error)
+{
+    struct lmk_timing *timing = &asking->answer->timing;
+    double start = ingest_clock();
+    enum lmk_status status = question_open(&asking->question, asking->collection->model, question, error);
+    timing->pass1 = 1e3 * (ingest_clock() - start);
+    if (!status)
+        status = prepare_memory(asking, error);
+    if (!status)
+        status = read_and_write(asking, error);
+    if (!status)
+        status = make_passages(asking, error);
+    timing->total = 1e3 * (ingest_clock() - start);
+    return status;
+}
+
+static void release(struct asking *asking)
+{
+    sequence_close(asking->sequence);
+    granularity_close(asking->granularity);
+    question_close(&asking->question);
+    store_view_end(asking->view);
+    free(asking->memory);
+    free(asking->chosen);
+    free(asking->shares);
+    free(asking->mass);
+}
+
+enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question, const struct lmk_ask_options *options,
+                        struct lmk_answer **answer, struct lmk_error *error)
+{
+    *answer = NULL;
+    enum lmk_status status = collection_needs_model(collection, error);
+    if (status)
+        return status;
+    struct lmk_ask_options defaults = lmk_ask_defaults(collection->model);
+    struct asking asking = {.collection = collection, .options = options ? options : &defaults};
+    if (!asking.options->blocks || asking.options->blocks > MOST_BLOCKS || asking.options->max_tokens > MOST_BLOCKS)
+        return error_set(error, LMK_USAGE, "An answer reads 1 to %d blocks and has at most %d tokens.", MOST_BLOCKS,
+                         MOST_BLOCKS);
+    asking.random = asking.options->seed;
+    if (asking.options->granularity != LMK_QUESTION && collection->lock >= 0)
+        status = granularity_prepare(collection, error);
+    if (status || (status = store_view_begin(collection->store, &asking.view, error)))
+        return status;
+    asking.answer = calloc(1, sizeof *asking.answer);
+    status = asking.answer ? ask(&asking, question, error) : error_memory(error, sizeof *asking.answer);
+    release(&asking);
+    if (status)
+        lmk_answer_free(asking.answer);
+    else
+        *answer = asking.answer;
+    return status;
+}
+
+void lmk_answer_free(struct lmk_answer *answer)
+{
+    if (!answer)
+        return;
+    for (size_t i = 0; i < answer->count; i++)
+        passage_release(&answer->passages[i]);
+    free(answer->passages);
+    free(answer->text);
+    free(answer);
+}

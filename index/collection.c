@@ -1,0 +1,329 @@
+#include "index/collection.h"
+
+#include "index/segments.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FIRST_GENERATION "generation-000001"
+
+struct lmk_open_options lmk_open_defaults(void)
+{
+    return (struct lmk_open_options){.tier = LMK_TIER_Q8_0};
+}
+
+const char *collection_state_name(enum document_state state)
+{
+    switch (state) {
+    case DOCUMENT_TEXT:
+        return "text";
+    case DOCUMENT_LANDMARKS:
+        return "landmarks";
+    case DOCUMENT_READY:
+        return "ready";
+    }
+    return "unknown";
+}
+
+const char *collection_tier_name(enum lmk_tier tier)
+{
+    switch (tier) {
+    case LMK_TIER_NONE:
+        return "none";
+    case LMK_TIER_F16:
+        return "f16";
+    case LMK_TIER_Q4_0:
+        return "q4_0";
+    case LMK_TIER_Q8_0:
+        return "q8_0";
+    }
+    return "unknown";
+}
+
+char *collection_join(const char *directory, const char *name)
+{
+    char *path;
+    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+}
+
+enum lmk_status collection_needs_model(const struct lmk_collection *collection, struct lmk_error *error)
+{
+    if (collection->model)
+        return LMK_OK;
+    return error_set(error, LMK_USAGE, "%s was opened without a model, which this call needs.", collection->path);
+}
+
+enum lmk_status collection_needs_write(const struct lmk_collection *collection, struct lmk_error *error)
+{
+    if (collection->lock >= 0)
+        return LMK_OK;
+    return error_set(error, LMK_USAGE, "%s was opened for reading only; this call writes.", collection->path);
+}
+
+/* ------------------------------------------------------------------ the directory */
+
+static enum lmk_status sync_directory(const char *path, struct lmk_error *error)
+{
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0)
+        return error_system(error, "Cannot open the directory %s", path);
+    enum lmk_status status = LMK_OK;
+    if (fsync(descriptor) && errno != EINVAL)
+        status = error_system(error, "Cannot write the directory %s to disk", path);
+    close(descriptor);
+    return status;
+}
+
+static enum lmk_status make_directory(const char *path, struct lmk_error *error)
+{
+    if (!mkdir(path, 0777) || errno == EEXIST)
+        return LMK_OK;
+    return error_system(error, "Cannot make the directory %s", path);
+}
+
+/* Reads CURRENT into `generation` (new memory). LMK_NOT_FOUND: there is none. */
+static enum lmk_status read_current(const char *path, char **generation, struct lmk_error *error)
+{
+    char *name = collection_join(path, "CURRENT");
+    if (!name)
+        return error_memory(error, strlen(path));
+    FILE *file = fopen(name, "re");
+    if (!file) {
+        int code = errno;
+        enum lmk_status status = code == ENOENT || code == ENOTDIR ? LMK_NOT_FOUND
+                                                                   : error_system(error, "Cannot open %s", name);
+        free(name);
+        return status;
+    }
+    char line[64] = "";
+    size_t size = fread(line, 1, sizeof line - 1, file);
+    fclose(file);
+    line[size] = '\0';
+    unsigned number;
+    int used = 0;
+    enum lmk_status status = LMK_OK;
+    if (sscanf(line, "generation-%6u%n", &number, &used) != 1 || line[used] != '\n' || (size_t)used + 1 != size)
+        status = error_set(error, LMK_CORRUPT,
+                           "%s does not name a generation. Write the name of the newest generation-… directory "
+                           "beside it into it, followed by a line feed.",
+                           name);
+    free(name);
+    if (status)
+        return status;
+    line[used] = '\0';
+    *generation = strdup(line);
+    return *generation ? LMK_OK : error_memory(error, size);
+}
+
+/* Names the generation: whole to a new file, then renamed, so that CURRENT is never half written. */
+static enum lmk_status write_current(const char *path, const char *generation, struct lmk_error *error)
+{
+    char *name = collection_join(path, "CURRENT"), *temporary = collection_join(path, "CURRENT.tmp");
+    enum lmk_status status = LMK_OK;
+    FILE *file = name && temporary ? fopen(temporary, "we") : NULL;
+    if (!file)
+        status = error_system(error, "Cannot write %s/CURRENT", path);
+    else {
+        bool written = fprintf(file, "%s\n", generation) > 0 && !fflush(file) && !fsync(fileno(file));
+        written = !fclose(file) && written;
+        if (!written || rename(temporary, name))
+            status = error_system(error, "Cannot write %s", name);
+    }
+    free(name);
+    free(temporary);
+    return status ? status : sync_directory(path, error);
+}
+
+static bool directory_is_empty(const char *path)
+{
+    DIR *directory = opendir(path);
+    if (!directory)
+        return false;
+    bool empty = true;
+    for (struct dirent *entry; empty && (entry = readdir(directory));)
+        empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || !strcmp(entry->d_name, "writer.lock") ||
+                !strcmp(entry->d_name, "CURRENT.tmp") || !strcmp(entry->d_name, FIRST_GENERATION);
+    closedir(directory);
+    return empty;
+}
+
+/* Takes the writer's lock: an fcntl lock, which the kernel drops with the process, however it ends. */
+static enum lmk_status take_lock(struct lmk_collection *collection, struct lmk_error *error)
+{
+    char *name = collection_join(collection->path, "writer.lock");
+    if (!name)
+        return error_memory(error, strlen(collection->path));
+    enum lmk_status status = LMK_OK;
+    int descriptor = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (descriptor < 0)
+        status = error_system(error, "Cannot open %s for writing", name);
+    else if (fcntl(descriptor, F_OFD_SETLK, &lock)) {
+        char owner[32] = "";
+        if (pread(descriptor, owner, sizeof owner - 1, 0) < 0)
+            owner[0] = '\0';
+        owner[strcspn(owner, "\n")] = '\0';
+        status = error_set(error, LMK_BUSY, "%s is being written by another process (%s). Wait until it has ended.",
+                           collection->path, owner[0] ? owner : "unknown");
+        close(descriptor);
+    } else {
+        char owner[32];
+        int size = snprintf(owner, sizeof owner, "process %ld\n", (long)getpid());
+        if (ftruncate(descriptor, 0) || pwrite(descriptor, owner, (size_t)size, 0) != size) {
+            status = error_system(error, "Cannot write %s", name);
+            close(descriptor);
+        } else
+            collection->lock = descriptor;
+    }
+    free(name);
+    return status;
+}
+
+/* ------------------------------------------------------------------ opening */
+
+static enum lmk_status set_generation(struct lmk_collection *collection, char *generation, struct lmk_error *error)
+{
+    collection->generation = generation;
+    collection->directory = collection_join(collection->path, generation);
+    return collection->directory ? LMK_OK : error_memory(error, strlen(collection->path));
+}
+
+static struct store_settings settings_of(const struct lmk_model *model, const struct lmk_open_options *options)
+{
+    const struct model_shape *shape = &model->shape;
+    struct store_settings settings = {
+        .normalise_version = NORMALISE_VERSION,
+        .block_tokens = shape->block_tokens,
+        .memory_layers = shape->memory_layer_count,
+        .kv_heads = shape->kv_heads,
+        .head_width = shape->head_width,
+        .vocabulary = shape->vocabulary,
+        .tier = options->tier,
+    };
+    memcpy(settings.fingerprint, model->fingerprint, sizeof settings.fingerprint);
+    snprintf(settings.model_name, sizeof settings.model_name, "%s", model->name);
+    snprintf(settings.ann, sizeof settings.ann, "%s", options->ann ? options->ann : "");
+    return settings;
+}
+
+/* Makes the first generation. CURRENT comes last, so what an interrupted run left is made again. */
+static enum lmk_status create(struct lmk_collection *collection, const struct lmk_open_options *options,
+                              struct lmk_error *error)
+{
+    enum lmk_status status = collection_needs_model(collection, error);
+    if (status)
+        return status;
+    char *generation = strdup(FIRST_GENERATION);
+    if (!generation)
+        return error_memory(error, sizeof FIRST_GENERATION);
+    if ((status = set_generation(collection, generation, error)))
+        return status;
+    char *landmarks = collection_join(collection->directory, "landmarks");
+    struct store_settings settings = settings_of(collection->model, options);
+    if (!landmarks)
+        return error_memory(error, strlen(collection->directory));
+    if (!(status = make_directory(collection->directory, error)) && !(status = make_directory(landmarks, error)) &&
+        !(status = store_create(&collection->store, collection->directory, &settings, error)) &&
+        !(status = sync_directory(collection->directory, error)))
+        status = write_current(collection->path, generation, error);
+    free(landmarks);
+    return status;
+}
+
+static enum lmk_status check_model(struct lmk_collection *collection, struct lmk_error *error)
+{
+    const struct store_settings *settings = store_settings(collection->store);
+    hash128_hexadecimal(settings->fingerprint, collection->fingerprint);
+    if (settings->normalise_version != NORMALISE_VERSION)
+        return error_set(error, LMK_COLLECTION,
+                         "%s holds texts normalised by version %u of the rules; this lmk has version %d. Index the "
+                         "books again into a new collection.",
+                         collection->path, settings->normalise_version, NORMALISE_VERSION);
+    const struct lmk_model *model = collection->model;
+    if (!model || !memcmp(settings->fingerprint, model->fingerprint, HASH128_BYTES))
+        return LMK_OK;
+    char given[2 * HASH128_BYTES + 1];
+    hash128_hexadecimal(model->fingerprint, given);
+    return error_set(error, LMK_COLLECTION,
+                     "%s was indexed with the model %s (fingerprint %s), but the model given is %s (fingerprint %s). "
+                     "Name the first one with --model, or index the books again into a new collection.",
+                     collection->path, settings->model_name, collection->fingerprint, model->name, given);
+}
+
+static enum lmk_status open_or_create(struct lmk_collection *collection, const struct lmk_open_options *options,
+                                      struct lmk_error *error)
+{
+    char *generation = NULL;
+    bool creating = options->write && options->create;
+    enum lmk_status status;
+    if (creating && (status = make_directory(collection->path, error)))
+        return status;
+    /* The lock comes first: CURRENT must not change between reading it and opening what it names. */
+    status = read_current(collection->path, &generation, error);
+    if (status == LMK_NOT_FOUND && !(creating && directory_is_empty(collection->path)))
+        return error_set(error, LMK_COLLECTION,
+                         "%s is not a collection: it has no file CURRENT. Make one with: lmk index -c %s FOLDER",
+                         collection->path, collection->path);
+    if (status && status != LMK_NOT_FOUND)
+        return status;
+    if (options->write) {
+        enum lmk_status locked = take_lock(collection, error);
+        if (locked) {
+            free(generation);
+            return locked;
+        }
+        free(generation);
+        generation = NULL;
+        status = read_current(collection->path, &generation, error);
+    }
+    if (status == LMK_NOT_FOUND)
+        return create(collection, options, error);
+    if (status || (status = set_generation(collection, generation, error)))
+        return status;
+    return store_open(&collection->store, collection->directory, options->write, error);
+}
+
+enum lmk_status lmk_collection_open(struct lmk_collection **result, const char *path, const struct lmk_model *model,
+                                    const struct lmk_open_options *options, struct lmk_error *error)
+{
+    struct lmk_open_options defaults = lmk_open_defaults();
+    *result = NULL;
+    struct lmk_collection *collection = calloc(1, sizeof *collection);
+    if (!collection || !(collection->path = strdup(path))) {
+        free(collection);
+        return error_memory(error, sizeof *collection);
+    }
+    collection->lock = -1;
+    collection->model = model;
+    for (size_t end = strlen(path); end > 1 && collection->path[end - 1] == '/';)
+        collection->path[--end] = '\0';
+    enum lmk_status status = open_or_create(collection, options ? options : &defaults, error);
+    if (!status)
+        status = check_model(collection, error);
+    if (status) {
+        lmk_collection_close(collection);
+        return status;
+    }
+    *result = collection;
+    return LMK_OK;
+}
+
+void lmk_collection_close(struct lmk_collection *collection)
+{
+    if (!collection)
+        return;
+    segments_close(collection->segments);
+    store_close(collection->store);
+    if (collection->lock >= 0)
+        close(collection->lock);
+    free(collection->directory);
+    free(collection->generation);
+    free(collection->path);
+    free(collection);
+}

@@ -1,0 +1,59 @@
+#include "index/ingest.h"
+
+#include "index/segments.h"
+
+#include <string.h>
+#include <time.h>
+
+double ingest_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error)
+{
+    const struct lmk_index_options *options = ingest->options;
+    ingest->progress.seconds = ingest_clock() - ingest->stage_started;
+    if (!options || !options->progress || options->progress(options->context, &ingest->progress))
+        return LMK_OK;
+    return error_set(error, LMK_INTERRUPTED,
+                     "Stopped. What was complete is kept; the same command goes on from there.");
+}
+
+static enum lmk_status run_stages(struct ingest *ingest, const struct file_list *files, struct lmk_error *error)
+{
+    enum lmk_status status = ingest_texts(ingest, files, error);
+    if (!status)
+        status = ingest_model(ingest, error);
+    if (status && status != LMK_INTERRUPTED)
+        return status;
+    ingest->progress.stage = "landmarks";
+    enum lmk_status built = status ? LMK_OK : segments_build(ingest->collection, SEGMENT_JOINT, error);
+    return status ? status : built;
+}
+
+enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths, size_t path_count,
+                          const struct lmk_index_options *options, struct lmk_index_report *report,
+                          struct lmk_error *error)
+{
+    struct lmk_index_report unused;
+    struct file_list files;
+    struct ingest ingest = {collection, options, report ? report : &unused, {0}, ingest_clock(), 0};
+    *ingest.report = (struct lmk_index_report){0};
+    enum lmk_status status = collection_needs_model(collection, error);
+    if (status || (status = collection_needs_write(collection, error)) ||
+        (status = walk(&files, paths, path_count, error)))
+        return status;
+    ingest.report->files = files.count;
+    if (!files.count)
+        status = error_set(error, LMK_INPUT, "There is no .txt or .md file in %s.", path_count ? paths[0] : "an empty list");
+    else
+        status = run_stages(&ingest, &files, error);
+    if (!status && ingest.report->files_skipped == files.count)
+        status = error_set(error, LMK_INPUT, "None of the %zu files could be read as a book.", files.count);
+    ingest.report->seconds = ingest_clock() - ingest.started;
+    file_list_release(&files);
+    return status;
+}

@@ -1,0 +1,27 @@
+/* The two stages of lmk_index: texts first, so that a document is in the store within seconds; then the model. */
+#ifndef INDEX_INGEST_H
+#define INDEX_INGEST_H
+
+#include "index/collection.h"
+#include "index/walk.h"
+
+struct ingest {
+    struct lmk_collection *collection;
+    const struct lmk_index_options *options;
+    struct lmk_index_report *report;
+    struct lmk_progress progress;
+    double started, stage_started; /* seconds of the monotonic clock */
+};
+
+double ingest_clock(void);
+
+/* Tells the caller how far it is; LMK_INTERRUPTED when the caller wants to stop. */
+enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error);
+
+/* Stage 1: reads, normalises and tokenizes new and changed files, and commits their texts. */
+enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files, struct lmk_error *error);
+
+/* Stage 2: runs the model over every document that is in state text. */
+enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error);
+
+#endif

@@ -1,0 +1,268 @@
+#include "index/ingest.h"
+
+#include "src/model/indexer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Blocks of one run of the model: enough rows that the matrix products reach their full speed. */
+#define RUN_BLOCKS 8
+/* Blocks of one batch: a few dozen megabytes, and at most some twenty seconds of work that a crash can cost. */
+#define BATCH_BLOCKS 512
+
+/* A document that is being run. Short ones share a run of the model. */
+struct running {
+    struct stream *stream;
+    uint64_t id, done; /* blocks */
+};
+
+struct model_stage {
+    struct ingest *ingest;
+    struct indexer *indexer;
+    struct store_view *view;
+    struct store_batch *batch;
+    struct running running[RUN_BLOCKS];
+    size_t running_count;
+    uint64_t next_id;     /* documents below it were started or need nothing */
+    bool exhausted;       /* no further document waits */
+    size_t batch_blocks;
+    uint32_t *tokens;     /* [RUN_BLOCKS][N] */
+    float *landmark_keys; /* [RUN_BLOCKS][M][G][W] */
+    float *keys, *values; /* [RUN_BLOCKS][M][G][N][W] */
+    struct buffer block_tokens, block_runs;
+};
+
+/* One run: which blocks of which documents. */
+struct run_item {
+    struct document document;
+    uint64_t first; /* block within the document */
+    size_t blocks;
+    size_t at;      /* place in the run */
+};
+
+static const struct model_shape *shape_of(const struct model_stage *stage)
+{
+    return &stage->ingest->collection->model->shape;
+}
+
+/* Starts the next document in state text, if there is one. */
+static enum lmk_status start_document(struct model_stage *stage, struct lmk_error *error)
+{
+    struct document document;
+    enum lmk_status status;
+    while (!(status = store_next_document(stage->view, stage->next_id, &document, error))) {
+        stage->next_id = document.id + 1;
+        if (document.state != DOCUMENT_TEXT)
+            continue;
+        struct running *running = &stage->running[stage->running_count];
+        *running = (struct running){.id = document.id};
+        if (!(status = stream_open(&running->stream, stage->indexer, error)))
+            stage->running_count++;
+        return status;
+    }
+    stage->exhausted = status == LMK_NOT_FOUND;
+    return stage->exhausted ? LMK_OK : status;
+}
+
+static enum lmk_status load_tokens(struct model_stage *stage, const struct run_item *item, struct lmk_error *error)
+{
+    size_t n = shape_of(stage)->block_tokens;
+    for (size_t i = 0; i < item->blocks; i++) {
+        struct block_text text;
+        buffer_clear(&stage->block_tokens);
+        buffer_clear(&stage->block_runs);
+        enum lmk_status status = store_block_text(stage->view, item->document.first_block + item->first + i,
+                                                  &stage->block_tokens, &stage->block_runs, &text, error);
+        if (status)
+            return status;
+        uint32_t *tokens = stage->tokens + (item->at + i) * n;
+        memcpy(tokens, text.tokens, text.token_count * sizeof *tokens);
+        for (size_t t = text.token_count; t < n; t++)
+            tokens[t] = shape_of(stage)->padding_id;
+        stage->ingest->progress.tokens += text.token_count;
+    }
+    return LMK_OK;
+}
+
+/* Fills a run with blocks: as many as the oldest running document has, then the next. */
+static enum lmk_status plan_run(struct model_stage *stage, struct run_item items[RUN_BLOCKS], size_t *count,
+                                struct lmk_error *error)
+{
+    size_t used = 0;
+    *count = 0;
+    for (size_t i = 0; used < RUN_BLOCKS; i++) {
+        if (i == stage->running_count && !stage->exhausted) {
+            enum lmk_status status = start_document(stage, error);
+            if (status)
+                return status;
+        }
+        if (i == stage->running_count)
+            return LMK_OK;
+        struct run_item *item = &items[(*count)++];
+        enum lmk_status status = store_document(stage->view, stage->running[i].id, &item->document, error);
+        if (status)
+            return status;
+        uint64_t left = item->document.block_count - stage->running[i].done;
+        item->first = stage->running[i].done;
+        item->blocks = left < RUN_BLOCKS - used ? (size_t)left : RUN_BLOCKS - used;
+        item->at = used;
+        used += item->blocks;
+        if ((status = load_tokens(stage, item, error)))
+            return status;
+    }
+    return LMK_OK;
+}
+
+static void run_model(struct model_stage *stage, const struct run_item *items, size_t count)
+{
+    const struct model_shape *shape = shape_of(stage);
+    size_t landmark = model_landmark_width(shape), block = landmark * shape->block_tokens;
+    struct indexer_item work[RUN_BLOCKS];
+    for (size_t i = 0; i < count; i++)
+        work[i] = (struct indexer_item){
+            .stream = stage->running[i].stream,
+            .tokens = stage->tokens + items[i].at * shape->block_tokens,
+            .blocks = items[i].blocks,
+            .landmark_keys = stage->landmark_keys + items[i].at * landmark,
+            .keys = stage->keys + items[i].at * block,
+            .values = stage->values + items[i].at * block,
+        };
+    double before = ingest_clock();
+    indexer_run(stage->indexer, work, count);
+    stage->ingest->report->model_seconds += ingest_clock() - before;
+}
+
+static enum lmk_status keep_results(struct model_stage *stage, const struct run_item *items, size_t count,
+                                    struct lmk_error *error)
+{
+    const struct model_shape *shape = shape_of(stage);
+    size_t landmark = model_landmark_width(shape), block = landmark * shape->block_tokens, kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct run_item *item = &items[i];
+        struct running running = stage->running[i];
+        enum lmk_status status = store_put_blocks(stage->batch, &item->document, item->document.first_block + item->first,
+                                                  item->blocks, stage->landmark_keys + item->at * landmark,
+                                                  stage->keys + item->at * block, stage->values + item->at * block, error);
+        running.done += item->blocks;
+        bool complete = running.done == item->document.block_count;
+        if (!status && complete) {
+            enum document_state state = item->document.tier == LMK_TIER_NONE ? DOCUMENT_LANDMARKS : DOCUMENT_READY;
+            status = store_set_state(stage->batch, running.id, state, error);
+            stage->ingest->progress.documents++;
+            stage->ingest->report->documents++;
+        }
+        if (status)
+            return status;
+        stage->batch_blocks += item->blocks;
+        if (complete) {
+            stream_close(running.stream);
+            stage->running[i].stream = NULL;
+        } else
+            stage->running[kept++] = running;
+    }
+    stage->running_count = kept;
+    return LMK_OK;
+}
+
+static enum lmk_status run_batch(struct model_stage *stage, enum lmk_status *stopped, struct lmk_error *error)
+{
+    struct lmk_progress *progress = &stage->ingest->progress;
+    stage->batch_blocks = 0;
+    while (stage->batch_blocks < BATCH_BLOCKS && !*stopped) {
+        struct run_item items[RUN_BLOCKS];
+        size_t count;
+        enum lmk_status status = plan_run(stage, items, &count, error);
+        if (status || !count)
+            return status;
+        progress->document = items[0].document.path;
+        run_model(stage, items, count);
+        if ((status = keep_results(stage, items, count, error)))
+            return status;
+        *stopped = ingest_report(stage->ingest, error);
+        progress->document = NULL;
+    }
+    return LMK_OK;
+}
+
+static enum lmk_status run_batches(struct model_stage *stage, struct lmk_error *error)
+{
+    struct store *store = stage->ingest->collection->store;
+    enum lmk_status status = LMK_OK, stopped = LMK_OK;
+    while (!status && !stopped && !(stage->exhausted && !stage->running_count)) {
+        if ((status = store_view_begin(store, &stage->view, error)))
+            break;
+        if (!(status = store_batch_begin(store, &stage->batch, error))) {
+            status = run_batch(stage, &stopped, error);
+            if (status)
+                store_abort(stage->batch);
+        }
+        store_view_end(stage->view);
+        if (!status)
+            status = store_commit(stage->batch, stopped ? NULL : error);
+    }
+    return status ? status : stopped;
+}
+
+/* What waits: documents in state text, and their tokens. */
+static enum lmk_status count_work(struct ingest *ingest, struct lmk_error *error)
+{
+    struct store_view *view;
+    struct document document;
+    enum lmk_status status = store_view_begin(ingest->collection->store, &view, error);
+    if (status)
+        return status;
+    ingest->progress = (struct lmk_progress){.stage = "indexing"};
+    ingest->stage_started = ingest_clock();
+    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error)); id = document.id + 1)
+        if (document.state == DOCUMENT_TEXT) {
+            ingest->progress.documents_total++;
+            ingest->progress.tokens_total += document.token_count;
+        }
+    store_view_end(view);
+    return status == LMK_NOT_FOUND ? LMK_OK : status;
+}
+
+static enum lmk_status allocate(struct model_stage *stage, struct lmk_error *error)
+{
+    const struct model_shape *shape = shape_of(stage);
+    size_t landmark = model_landmark_width(shape) * RUN_BLOCKS, block = landmark * shape->block_tokens;
+    buffer_init(&stage->block_tokens, 1 << 20);
+    buffer_init(&stage->block_runs, 1 << 24);
+    stage->tokens = malloc((size_t)RUN_BLOCKS * shape->block_tokens * sizeof *stage->tokens);
+    stage->landmark_keys = malloc(landmark * sizeof(float));
+    stage->keys = malloc(block * sizeof(float));
+    stage->values = malloc(block * sizeof(float));
+    if (!stage->tokens || !stage->landmark_keys || !stage->keys || !stage->values)
+        return error_memory(error, 2 * block * sizeof(float));
+    return indexer_open(&stage->indexer, stage->ingest->collection->model, RUN_BLOCKS, error);
+}
+
+static void release(struct model_stage *stage)
+{
+    for (size_t i = 0; i < stage->running_count; i++)
+        stream_close(stage->running[i].stream);
+    indexer_close(stage->indexer);
+    free(stage->tokens);
+    free(stage->landmark_keys);
+    free(stage->keys);
+    free(stage->values);
+    buffer_release(&stage->block_tokens);
+    buffer_release(&stage->block_runs);
+}
+
+enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error)
+{
+    enum lmk_status status = count_work(ingest, error);
+    if (status || !ingest->progress.documents_total)
+        return status;
+    double before = ingest_clock();
+    struct model_stage stage = {.ingest = ingest};
+    if (!(status = allocate(&stage, error)))
+        status = run_batches(&stage, error);
+    release(&stage);
+    struct lmk_index_report *report = ingest->report;
+    double seconds = ingest_clock() - before;
+    report->tokens = ingest->progress.tokens;
+    report->tokens_per_second = seconds > 0 ? (double)report->tokens / seconds : 0;
+    return status;
+}

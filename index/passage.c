@@ -1,0 +1,192 @@
+#include "index/passage.h"
+
+#include "src/text/sentences.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A block with its neighbours of the same document: their text in one piece, and the way back to the source. */
+struct surroundings {
+    struct buffer text;
+    struct buffer runs; /* struct map_run, text offsets within the document */
+    uint64_t text_start;             /* of `text` in the document */
+    size_t block_start, block_end;   /* in `text` */
+    struct buffer tokens;            /* of the block itself */
+    bool starts_document;
+};
+
+static enum lmk_status add_block(struct surroundings *around, const struct lmk_collection *collection,
+                                 struct store_view *view, const struct document *document, uint64_t number, bool main,
+                                 struct lmk_error *error)
+{
+    struct block_text text;
+    buffer_clear(&around->tokens);
+    enum lmk_status status = store_block_text(view, number, &around->tokens, &around->runs, &text, error);
+    if (status)
+        return status;
+    if (!around->text.size)
+        around->text_start = text.text_start;
+    bool first = number == document->first_block;
+    size_t before = around->text.size;
+    status = tokenizer_decode(collection->model->tokenizer, text.tokens, text.token_count, first, &around->text, error);
+    if (main) {
+        around->block_start = before;
+        around->block_end = around->text.size;
+        around->starts_document = first;
+    }
+    return status;
+}
+
+/* The document's byte `text_start + offset` in the source: the last run that starts at or before it. */
+static uint64_t source_of(const struct surroundings *around, size_t offset)
+{
+    const struct map_run *runs = (const struct map_run *)around->runs.data;
+    uint64_t text = around->text_start + offset;
+    size_t count = around->runs.size / sizeof *runs, at = 0;
+    while (at + 1 < count && runs[at + 1].text <= text)
+        at++;
+    return count ? runs[at].source + (text - runs[at].text) : 0;
+}
+
+static uint64_t source_end_of(const struct surroundings *around, size_t end)
+{
+    return end ? source_of(around, end - 1) + 1 : source_of(around, 0);
+}
+
+/* Attention that falls on bytes [start, end) of the text. */
+static double attention_within(const struct surroundings *around, const struct lmk_model *model,
+                               const float *token_scores, size_t token_count, size_t start, size_t end)
+{
+    const uint32_t *tokens = (const uint32_t *)around->tokens.data;
+    size_t at = around->block_start;
+    double sum = 0;
+    for (size_t t = 0; t < token_count && at < end; t++) {
+        size_t size;
+        tokenizer_bytes(model->tokenizer, tokens[t], &size);
+        if (around->starts_document && t == 1 && size)
+            size--;
+        if (at + size / 2 >= start && at + size / 2 < end && size)
+            sum += token_scores[t];
+        at += size;
+    }
+    return sum;
+}
+
+/* The sentence of the block with the most attention for its length: by the root of its length, as the whole favours
+ * long sentences and the mean favours scraps. */
+static void mark(struct lmk_passage *passage, const struct surroundings *around, const struct lmk_model *model,
+                 const float *token_scores, size_t text_at)
+{
+    const char *text = (const char *)around->text.data;
+    size_t size = around->text.size, count = around->tokens.size / sizeof(uint32_t);
+    double best = -1, all = attention_within(around, model, token_scores, count, 0, size);
+    size_t start = sentence_start(text, size, around->block_start);
+    while (start < around->block_end) {
+        size_t end = sentence_end(text, size, start);
+        double sum = attention_within(around, model, token_scores, count, start, end);
+        double weight = end > start ? sum / sqrt((double)(end - start)) : 0;
+        if (weight > best) {
+            best = weight;
+            passage->mark_start = start - text_at;
+            passage->mark_end = end - text_at;
+            passage->mark_source_start = source_of(around, start);
+            passage->mark_source_end = source_end_of(around, end);
+            passage->mark_share = all > 0 ? sum / all : 0;
+        }
+        for (start = end; start < size && (text[start] == ' ' || text[start] == '\n');)
+            start++;
+    }
+}
+
+/* A sentence may begin in the block before; without one there, the text begins with a whole word. */
+static size_t readable_start(const char *text, size_t size, size_t block_start)
+{
+    size_t start = sentence_start(text, size, block_start);
+    if (start || !block_start)
+        return start;
+    while (start < block_start && ((unsigned char)text[start] & 0xc0) == 0x80)
+        start++;
+    return start;
+}
+
+static size_t readable_end(const char *text, size_t size, size_t block_end)
+{
+    size_t end = block_end ? sentence_end(text, size, block_end - 1) : 0;
+    if (end < size)
+        return end;
+    while (end > block_end && ((unsigned char)text[end - 1] & 0xc0) == 0x80)
+        end--;
+    return end;
+}
+
+static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collection *collection,
+                            const struct document *document, const struct surroundings *around,
+                            const float *token_scores, struct lmk_error *error)
+{
+    const char *text = (const char *)around->text.data;
+    size_t size = around->text.size;
+    size_t start = readable_start(text, size, around->block_start), end = readable_end(text, size, around->block_end);
+    passage->text = strndup(size ? text + start : "", end - start);
+    passage->path = strdup(document->path);
+    passage->title = strdup(document->title);
+    passage->author = strdup(document->author);
+    if (!passage->text || !passage->path || !passage->title || !passage->author)
+        return error_memory(error, size);
+    passage->document = document->id;
+    passage->source_start = source_of(around, start);
+    passage->source_end = source_end_of(around, end);
+    if (token_scores)
+        mark(passage, around, collection->model, token_scores, start);
+    if (passage->mark_end > end - start)
+        passage->mark_end = end - start;
+    return LMK_OK;
+}
+
+static enum lmk_status collect(struct surroundings *around, const struct lmk_collection *collection,
+                               struct store_view *view, const struct document *document, uint64_t block,
+                               struct lmk_error *error)
+{
+    enum lmk_status status = LMK_OK;
+    struct buffer own;
+    buffer_init(&own, 1 << 20);
+    if (block > document->first_block)
+        status = add_block(around, collection, view, document, block - 1, false, error);
+    if (!status)
+        status = add_block(around, collection, view, document, block, true, error);
+    if (!status)
+        status = buffer_append(&own, around->tokens.data, around->tokens.size, error);
+    if (!status && block + 1 < document->first_block + document->block_count)
+        status = add_block(around, collection, view, document, block + 1, false, error);
+    buffer_release(&around->tokens);
+    around->tokens = own;
+    return status;
+}
+
+enum lmk_status passage_make(struct lmk_passage *passage, const struct lmk_collection *collection,
+                             struct store_view *view, uint64_t block, const float *token_scores, struct lmk_error *error)
+{
+    struct surroundings around = {0};
+    struct document document;
+    buffer_init(&around.text, 1 << 24);
+    buffer_init(&around.runs, 1 << 24);
+    buffer_init(&around.tokens, 1 << 20);
+    passage->block = block;
+    enum lmk_status status = store_document_of_block(view, block, &document, error);
+    if (!status)
+        status = collect(&around, collection, view, &document, block, error);
+    if (!status)
+        status = fill(passage, collection, &document, &around, token_scores, error);
+    buffer_release(&around.text);
+    buffer_release(&around.runs);
+    buffer_release(&around.tokens);
+    return status;
+}
+
+void passage_release(struct lmk_passage *passage)
+{
+    free((char *)(uintptr_t)passage->path);
+    free((char *)(uintptr_t)passage->title);
+    free((char *)(uintptr_t)passage->author);
+    free((char *)(uintptr_t)passage->text);
+}

@@ -1,0 +1,446 @@
+#include "src/model/attention.h"
+#include "src/model/dense.h"
+#include "src/model/kernels.h"
+#include "src/model/rows.h"
+#include "src/model/stream.h"
+
+#include <assert.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows that go through a layer together: enough for matrix products at full speed, few enough for
+ * the caches. */
+enum { BATCH_BLOCKS = 8 };
+
+/* A layer below the top memory layer runs whole; of that one only `projection` is used, for keys
+ * and values. */
+struct indexer_layer {
+    bool memory;
+    const float *attention_norm, *feed_forward_norm; /* the model's */
+    struct dense projection;                         /* queries, keys, values side by side */
+    struct dense output, gate_up, down;
+};
+
+struct indexer {
+    const struct lmk_model *model;
+    struct attention attention;
+    size_t top;                   /* layers that run whole */
+    struct indexer_layer *layers; /* [top + 1] */
+    size_t batch_blocks, max_threads;
+    struct batch_block *batch;
+    size_t batch_count;
+    float *residual;    /* [rows][D] */
+    float *normed;      /* [rows][D] */
+    float *projected;   /* [rows][(H + 2*G)*W] */
+    float *attended;    /* [rows][H*W] */
+    float *gate_up;     /* [rows][2*F] */
+    float *packed;      /* [batch_blocks][G][attention_block_floats] */
+    float *scratch;     /* [max_threads][attention_scratch_floats] */
+    const float **seen; /* [max_threads][1 + blocks before that a row may see] */
+    size_t seen_blocks;
+};
+
+/* One block of a batch. A batch takes blocks of an item in order, so its stream's newest blocks lie
+ * before it. */
+struct batch_block {
+    const struct indexer_item *item;
+    size_t block; /* of the item */
+    size_t first; /* where in the batch the item's blocks begin */
+};
+
+/* ---- opening */
+
+static enum lmk_status open_layer(struct indexer *indexer, size_t l, struct lmk_error *error)
+{
+    struct indexer_layer *layer = &indexer->layers[l];
+    const struct layer_weights *weights = &indexer->model->layers[l];
+    layer->memory = model_is_memory_layer(&indexer->model->shape, (uint32_t)l);
+    layer->attention_norm = weights->attention_norm;
+    layer->feed_forward_norm = weights->feed_forward_norm;
+    const struct weight *projections[] = {&weights->query, &weights->key, &weights->value};
+    if (l == indexer->top)
+        return dense_open(&layer->projection, projections + 1, 2, error);
+    const struct weight *gate_up[] = {&weights->gate, &weights->up};
+    const struct weight *output = &weights->output, *down = &weights->down;
+    enum lmk_status status = dense_open(&layer->projection, projections, 3, error);
+    if (status == LMK_OK)
+        status = dense_open(&layer->output, &output, 1, error);
+    if (status == LMK_OK)
+        status = dense_open(&layer->gate_up, gate_up, 2, error);
+    if (status == LMK_OK)
+        status = dense_open(&layer->down, &down, 1, error);
+    return status;
+}
+
+static enum lmk_status open_layers(struct indexer *indexer, struct lmk_error *error)
+{
+    indexer->top = model_top_memory_layer(&indexer->model->shape);
+    indexer->layers = calloc(indexer->top + 1, sizeof *indexer->layers);
+    if (!indexer->layers)
+        return error_memory(error, (indexer->top + 1) * sizeof *indexer->layers);
+    enum lmk_status status = LMK_OK;
+    for (size_t l = 0; l <= indexer->top && status == LMK_OK; l++)
+        status = open_layer(indexer, l, error);
+    return status;
+}
+
+static enum lmk_status allocate(float **place, size_t count, struct lmk_error *error)
+{
+    /* Whole cache lines, and no product of OpenBLAS's vector units across a line more than need be.
+     */
+    size_t bytes = (count * sizeof(float) + 63) / 64 * 64;
+    *place = aligned_alloc(64, bytes > 0 ? bytes : 64);
+    return *place ? LMK_OK : error_memory(error, bytes);
+}
+
+static enum lmk_status open_buffers(struct indexer *indexer, struct lmk_error *error)
+{
+    const struct model_shape *shape = &indexer->model->shape;
+    size_t rows = indexer->batch_blocks * shape->block_rows, width = shape->head_width;
+    const struct {
+        float **place;
+        size_t count;
+    } buffers[] = {
+        {&indexer->residual, rows * shape->width},
+        {&indexer->normed, rows * shape->width},
+        {&indexer->projected, rows * (shape->heads + 2 * shape->kv_heads) * width},
+        {&indexer->attended, rows * shape->heads * width},
+        {&indexer->gate_up, rows * 2 * shape->feed_forward},
+        {&indexer->packed,
+         indexer->batch_blocks * shape->kv_heads * attention_block_floats(&indexer->attention)},
+        {&indexer->scratch, indexer->max_threads * attention_scratch_floats(&indexer->attention)},
+    };
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
+        enum lmk_status status = allocate(buffers[i].place, buffers[i].count, error);
+        if (status != LMK_OK)
+            return status;
+    }
+    size_t before = indexer->attention.local_blocks;
+    if (before < shape->reach)
+        before = shape->reach;
+    indexer->seen_blocks = before + 1;
+    indexer->seen = calloc(indexer->max_threads * indexer->seen_blocks, sizeof *indexer->seen);
+    indexer->batch = calloc(indexer->batch_blocks, sizeof *indexer->batch);
+    if (!indexer->seen || !indexer->batch)
+        return error_memory(error,
+                            indexer->max_threads * indexer->seen_blocks * sizeof *indexer->seen);
+    return LMK_OK;
+}
+
+enum lmk_status indexer_open(struct indexer **indexer, const struct lmk_model *model,
+                             size_t max_blocks, struct lmk_error *error)
+{
+    struct indexer *opened = calloc(1, sizeof *opened);
+    *indexer = NULL;
+    if (!opened)
+        return error_memory(error, sizeof *opened);
+    opened->model = model;
+    opened->batch_blocks = max_blocks < BATCH_BLOCKS ? max_blocks : BATCH_BLOCKS;
+    int threads = omp_get_max_threads(), processors = omp_get_num_procs();
+    opened->max_threads = (size_t)(threads > processors ? threads : processors);
+    enum lmk_status status = attention_open(&opened->attention, &model->shape, error);
+    if (status == LMK_OK)
+        status = open_layers(opened, error);
+    if (status == LMK_OK)
+        status = open_buffers(opened, error);
+    if (status != LMK_OK) {
+        indexer_close(opened);
+        return status;
+    }
+    *indexer = opened;
+    return LMK_OK;
+}
+
+void indexer_close(struct indexer *indexer)
+{
+    if (!indexer)
+        return;
+    for (size_t l = 0; indexer->layers && l <= indexer->top; l++) {
+        dense_close(&indexer->layers[l].projection);
+        dense_close(&indexer->layers[l].output);
+        dense_close(&indexer->layers[l].gate_up);
+        dense_close(&indexer->layers[l].down);
+    }
+    attention_close(&indexer->attention);
+    free(indexer->layers);
+    free(indexer->residual);
+    free(indexer->normed);
+    free(indexer->projected);
+    free(indexer->attended);
+    free(indexer->gate_up);
+    free(indexer->packed);
+    free(indexer->scratch);
+    free(indexer->seen);
+    free(indexer->batch);
+    free(indexer);
+}
+
+enum lmk_status stream_open(struct stream **stream, const struct indexer *indexer,
+                            struct lmk_error *error)
+{
+    struct stream *opened = calloc(1, sizeof *opened + indexer->top * sizeof *opened->histories);
+    *stream = NULL;
+    if (!opened)
+        return error_memory(error, sizeof *opened);
+    opened->layers = indexer->top;
+    opened->block_floats =
+        indexer->model->shape.kv_heads * attention_block_floats(&indexer->attention);
+    for (size_t l = 0; l < indexer->top; l++) {
+        struct history *history = &opened->histories[l];
+        history->depth = indexer->layers[l].memory ? indexer->model->shape.reach
+                                                   : indexer->attention.local_blocks;
+        enum lmk_status status =
+            allocate(&history->packed, history->depth * opened->block_floats, error);
+        if (status != LMK_OK) {
+            stream_close(opened);
+            return status;
+        }
+    }
+    *stream = opened;
+    return LMK_OK;
+}
+
+/* ---- running */
+
+static int thread_count(const struct indexer *indexer)
+{
+    int threads = omp_get_max_threads();
+    return threads < (int)indexer->max_threads ? threads : (int)indexer->max_threads;
+}
+
+static size_t batch_rows(const struct indexer *indexer)
+{
+    return indexer->batch_count * indexer->model->shape.block_rows;
+}
+
+/* Embeddings of a block's tokens and its landmark. */
+static void embed_block(struct indexer *indexer, size_t index)
+{
+    const struct model_shape *shape = &indexer->model->shape;
+    const struct weight *embedding = &indexer->model->embedding;
+    const struct batch_block *block = &indexer->batch[index];
+    const uint32_t *tokens = block->item->tokens + block->block * shape->block_tokens;
+    size_t row_bytes = rows_bytes(embedding->type, shape->width);
+    for (size_t r = 0; r < shape->block_rows; r++) {
+        uint32_t id = r < shape->block_tokens ? tokens[r] : shape->landmark_id;
+        assert(id < shape->vocabulary);
+        rows_unpack(embedding->type, (const char *)embedding->data + id * row_bytes,
+                    indexer->residual + (index * shape->block_rows + r) * shape->width,
+                    shape->width);
+    }
+}
+
+static void normalise(struct indexer *indexer, const float *gain)
+{
+    const struct model_shape *shape = &indexer->model->shape;
+#pragma omp parallel for num_threads(thread_count(indexer))
+    for (size_t b = 0; b < indexer->batch_count; b++) {
+        size_t first = b * shape->block_rows * shape->width;
+        kernel_rms_norm(indexer->residual + first, shape->block_rows, shape->width, gain,
+                        shape->norm_epsilon, indexer->normed + first);
+    }
+}
+
+/* A projection's keys and values as attention and the store take them. */
+struct projection {
+    const float *keys, *values; /* [rows][G][W], rows `stride` floats apart */
+    size_t stride;
+};
+
+static struct projection projection_of(const struct indexer *indexer, size_t l)
+{
+    const struct model_shape *shape = &indexer->model->shape;
+    size_t queries = l == indexer->top ? 0 : shape->heads * (size_t)shape->head_width;
+    size_t keys = shape->kv_heads * (size_t)shape->head_width;
+    const float *first = indexer->projected + queries;
+    return (struct projection){first, first + keys, queries + 2 * keys};
+}
+
+/* Copies a memory layer's keys and values of one block, before rotation, to where the item wants
+ * them. */
+static void give_block(const struct indexer *indexer, size_t l, size_t index)
+{
+    const struct model_shape *shape = &indexer->model->shape;
+    const struct batch_block *block = &indexer->batch[index];
+    struct projection projection = projection_of(indexer, l);
+    size_t m = 0, width = shape->head_width, tokens = shape->block_tokens,
+           row = index * shape->block_rows;
+    while (shape->memory_layers[m] != l)
+        m++;
+    for (size_t g = 0; g < shape->kv_heads; g++) {
+        size_t head = (block->block * shape->memory_layer_count + m) * shape->kv_heads + g;
+        const float *keys = projection.keys + row * projection.stride + g * width;
+        const float *values = projection.values + row * projection.stride + g * width;
+        for (size_t r = 0; r < tokens; r++) {
+            size_t place = (head * tokens + r) * width;
+            if (block->item->keys)
+                memcpy(block->item->keys + place, keys + r * projection.stride,
+                       width * sizeof *keys);
+            if (block->item->values)
+                memcpy(block->item->values + place, values + r * projection.stride,
+                       width * sizeof *values);
+        }
+        memcpy(block->item->landmark_keys + head * width, keys + tokens * projection.stride,
+               width * sizeof *keys);
+    }
+}
+
+static void pack_block(struct indexer *indexer, size_t l, size_t index)
+{
+    const struct model_shape *shape = &indexer->model->shape;
+    size_t head_floats = attention_block_floats(&indexer->attention);
+    struct projection projection = projection_of(indexer, l);
+    size_t row = index * shape->block_rows * projection.stride;
+    for (size_t g = 0; g < shape->kv_heads; g++)
+        attention_pack(&indexer->attention, projection.keys + row + g * shape->head_width,
+                       projection.values + row + g * shape->head_width, projection.stride,
+                       indexer->packed + (index * shape->kv_heads + g) * head_floats);
+}
+
+/* Where the packed blocks lie that a block sees, its own first; returns how many. */
+static size_t blocks_seen(const struct indexer *indexer, size_t l, size_t index, size_t g,
+                          const float **seen)
+{
+    const struct batch_block *block = &indexer->batch[index];
+    const struct stream *stream = block->item->stream;
+    size_t head_floats = attention_block_floats(&indexer->attention),
+           in_batch = index - block->first;
+    size_t before = stream->histories[l].depth;
+    if (before > stream->blocks + in_batch)
+        before = (size_t)stream->blocks + in_batch;
+    for (size_t d = 0; d <= before; d++)
+        seen[d] = d <= in_batch
+                      ? indexer->packed + (index - d) * stream->block_floats + g * head_floats
+                      : stream_block(stream, l, stream->blocks + in_batch - d, g, head_floats);
+    return before + 1;
+}
+
+static void attend(struct indexer *indexer, size_t l)
+{
+    const struct model_shape *shape = &indexer->model->shape;
+    struct projection projection = projection_of(indexer, l);
+    size_t scratch = attention_scratch_floats(&indexer->attention);
+    size_t group_width = shape->heads / shape->kv_heads * (size_t)shape->head_width;
+#pragma omp parallel for schedule(dynamic) num_threads(thread_count(indexer))
+    for (size_t t = 0; t < indexer->batch_count * shape->kv_heads; t++) {
+        size_t index = t / shape->kv_heads, g = t % shape->kv_heads,
+               thread = (size_t)omp_get_thread_num();
+        const float **seen = indexer->seen + thread * indexer->seen_blocks;
+        size_t row = index * shape->block_rows;
+        struct attention_tile tile = {
+            .queries = indexer->projected + row * projection.stride + g * group_width,
+            .query_stride = projection.stride,
+            .blocks = seen,
+            .block_count = blocks_seen(indexer, l, index, g, seen),
+            .out = indexer->attended + row * shape->heads * shape->head_width + g * group_width,
+            .out_stride = shape->heads * (size_t)shape->head_width,
+            .scratch = indexer->scratch + thread * scratch,
+        };
+        if (indexer->layers[l].memory)
+            attention_memory(&indexer->attention, &tile);
+        else
+            attention_local(&indexer->attention, &tile);
+    }
+}
+
+/* Projects the normed rows of layer l and lays their keys and values out. */
+static void project(struct indexer *indexer, size_t l)
+{
+    const struct indexer_layer *layer = &indexer->layers[l];
+    normalise(indexer, layer->attention_norm);
+    dense_multiply(&layer->projection, indexer->normed, indexer->model->shape.width,
+                   batch_rows(indexer), false, indexer->projected, layer->projection.rows);
+#pragma omp parallel for num_threads(thread_count(indexer))
+    for (size_t b = 0; b < indexer->batch_count; b++) {
+        if (layer->memory)
+            give_block(indexer, l, b);
+        if (l < indexer->top)
+            pack_block(indexer, l, b);
+    }
+}
+
+static void feed_forward(struct indexer *indexer, const struct indexer_layer *layer)
+{
+    size_t width = indexer->model->shape.width, feed_forward = indexer->model->shape.feed_forward;
+    size_t rows = batch_rows(indexer);
+    normalise(indexer, layer->feed_forward_norm);
+    dense_multiply(&layer->gate_up, indexer->normed, width, rows, false, indexer->gate_up,
+                   2 * feed_forward);
+#pragma omp parallel for num_threads(thread_count(indexer))
+    for (size_t r = 0; r < rows; r++) {
+        float *gate = indexer->gate_up + r * 2 * feed_forward;
+        kernel_gated_silu(gate, gate + feed_forward, feed_forward, gate);
+    }
+    dense_multiply(&layer->down, indexer->gate_up, 2 * feed_forward, rows, true, indexer->residual,
+                   width);
+}
+
+/* How many blocks of the batch belong to the item whose first one is at `first`. */
+static size_t item_blocks(const struct indexer *indexer, size_t first)
+{
+    size_t end = first;
+    while (end < indexer->batch_count && indexer->batch[end].first == first)
+        end++;
+    return end - first;
+}
+
+static void keep_blocks(struct indexer *indexer, size_t l)
+{
+    for (size_t b = 0; b < indexer->batch_count; b += item_blocks(indexer, b)) {
+        struct stream *stream = indexer->batch[b].item->stream;
+        stream_keep(stream, l, indexer->packed + b * stream->block_floats, item_blocks(indexer, b));
+    }
+}
+
+static void run_batch(struct indexer *indexer)
+{
+    const struct model_shape *shape = &indexer->model->shape;
+#pragma omp parallel for num_threads(thread_count(indexer))
+    for (size_t b = 0; b < indexer->batch_count; b++)
+        embed_block(indexer, b);
+    for (size_t l = 0; l < indexer->top; l++) {
+        const struct indexer_layer *layer = &indexer->layers[l];
+        project(indexer, l);
+        attend(indexer, l);
+        keep_blocks(indexer, l);
+        dense_multiply(&layer->output, indexer->attended, shape->heads * (size_t)shape->head_width,
+                       batch_rows(indexer), true, indexer->residual, shape->width);
+        feed_forward(indexer, layer);
+    }
+    project(indexer, indexer->top);
+    for (size_t b = 0; b < indexer->batch_count; b += item_blocks(indexer, b))
+        indexer->batch[b].item->stream->blocks += item_blocks(indexer, b);
+    indexer->batch_count = 0;
+}
+
+void indexer_run(struct indexer *indexer, const struct indexer_item *items, size_t item_count)
+{
+    for (size_t i = 0; i < item_count; i++) {
+        size_t first = indexer->batch_count;
+        for (size_t b = 0; b < items[i].blocks; b++) {
+            if (indexer->batch_count == indexer->batch_blocks) {
+                run_batch(indexer);
+                first = 0;
+            }
+            indexer->batch[indexer->batch_count++] = (struct batch_block){&items[i], b, first};
+        }
+    }
+    if (indexer->batch_count > 0)
+        run_batch(indexer);
+}
+
+double indexer_block_operations(const struct model_shape *shape)
+{
+    double width = shape->width, queries = shape->heads * (double)shape->head_width;
+    double keys_values = 2.0 * shape->kv_heads * shape->head_width, rows = shape->block_rows;
+    double layer_weights =
+        width * (queries + keys_values) + queries * width + 3 * width * shape->feed_forward;
+    double row = 2 * width * keys_values; /* the top memory layer */
+    for (uint32_t l = 0; l < model_top_memory_layer(shape); l++) {
+        double seen =
+            model_is_memory_layer(shape, l) ? shape->reach * rows + (rows + 1) / 2 : shape->window;
+        row += 2 * layer_weights + 4 * queries * seen;
+    }
+    return row * rows;
+}

@@ -1,0 +1,20 @@
+/* Scores between a prompt's far queries and stored keys. */
+#ifndef MODEL_SCORING_H
+#define MODEL_SCORING_H
+
+#include "src/model/sequence.h"
+
+/* Rotates a landmark key set [M][G][W] to its offset (N): the joint landmark as FAISS holds it, with the inner product
+ * of a pooled query divided by sqrt(W) as score. In place allowed. */
+void scoring_rotate_landmark(const struct model_shape *shape, const float *landmark_key, float *rotated);
+
+/* Exact attention of a prompt over one block: for each memory layer, head and prompt token the log-sum-exp of the N
+ * scaled far scores; `token_scores` (may be NULL) gets [N], the attention that each token of the block received, summed over layers, heads and
+ * prompt tokens (each softmax over the block's N tokens sums to one). Returns the mean of the log-sum-exps. */
+struct scoring; /* the prompt's queries turned for each offset in a block, prepared once for many blocks */
+enum lmk_status scoring_open(struct scoring **scoring, const struct lmk_model *model, const struct sequence *prompt,
+                             struct lmk_error *error);
+void scoring_close(struct scoring *scoring);
+double scoring_block(const struct scoring *scoring, enum tensor_type type, const void *keys, float *token_scores);
+
+#endif

@@ -1,0 +1,36 @@
+#include "src/text/utf8.h"
+
+/* The bytes that a lead byte announces, and the range of the second one: it excludes overlong forms, surrogates and
+ * what lies beyond U+10FFFF. Length 1: no lead byte of a longer character. */
+struct lead {
+    size_t length;
+    unsigned char low, high;
+};
+
+static struct lead lead_of(unsigned char byte)
+{
+    if (byte < 0xC2 || byte > 0xF4)
+        return (struct lead){1, 0, 0};
+    if (byte < 0xE0)
+        return (struct lead){2, 0x80, 0xBF};
+    if (byte < 0xF0)
+        return (struct lead){3, byte == 0xE0 ? 0xA0 : 0x80, byte == 0xED ? 0x9F : 0xBF};
+    return (struct lead){4, byte == 0xF0 ? 0x90 : 0x80, byte == 0xF4 ? 0x8F : 0xBF};
+}
+
+size_t utf8_length(const char *text, size_t size, bool *valid)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    *valid = bytes[0] < 0x80;
+    if (*valid)
+        return 1;
+    struct lead lead = lead_of(bytes[0]);
+    size_t length = 1;
+    while (length < lead.length && length < size && bytes[length] >= lead.low && bytes[length] <= lead.high) {
+        lead.low = 0x80;
+        lead.high = 0xBF;
+        length++;
+    }
+    *valid = lead.length > 1 && length == lead.length;
+    return length;
+}

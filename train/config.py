@@ -1,0 +1,61 @@
+"""Shape of a landmark model."""
+import dataclasses
+import json
+from typing import Tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What the weights and the attention of a model look like; names as in the GGUF keys."""
+    layers: int = 12
+    width: int = 512
+    heads: int = 8
+    kv_heads: int = 2
+    head_width: int = 64
+    inner: int = 1408
+    vocabulary: int = 16384
+    block_size: int = 63           # ordinary tokens in a block; a landmark follows them
+    landmark: int = 4              # token id
+    padding: int = 0               # token id
+    memory_layers: Tuple[int, ...] = (3, 7)
+    window: int = 256
+    near_blocks: int = 4
+    reach: int = 31
+    slot: bool = True              # position mapping "slot"; otherwise "stingy"
+    rotary_base: float = 10000.0
+    epsilon: float = 1e-5
+
+    @property
+    def rows(self):
+        """Rows of a block: its tokens and its landmark."""
+        return self.block_size + 1
+
+    @property
+    def far(self):
+        """How far behind the start of its block a far query stands (`slot`)."""
+        return self.near_blocks * self.rows
+
+
+def shape_from_json(path):
+    values = json.load(open(path))
+    values["memory_layers"] = tuple(values.get("memory_layers", Shape.memory_layers))
+    return Shape(**values)
+
+
+def shape_from_gguf(keys):
+    """keys: {name: value} of a GGUF file."""
+    layers = keys["llama.block_count"]
+    heads = keys["llama.attention.head_count"]
+    width = keys["llama.embedding_length"]
+    return Shape(layers=layers, width=width, heads=heads,
+                 kv_heads=keys.get("llama.attention.head_count_kv", heads),
+                 head_width=keys.get("llama.rope.dimension_count", width // heads),
+                 inner=keys["llama.feed_forward_length"], vocabulary=len(keys["tokenizer.ggml.tokens"]),
+                 block_size=keys["landmark.block_size"], landmark=keys["landmark.token_id"],
+                 padding=keys.get("tokenizer.ggml.padding_token_id", 0),
+                 memory_layers=tuple(keys.get("landmark.memory_layers", range(layers))),
+                 window=keys.get("landmark.window", 0), near_blocks=keys.get("landmark.near_blocks", 0),
+                 reach=keys.get("landmark.reach", 31),
+                 slot=keys.get("landmark.position_mapping", "slot") == "slot",
+                 rotary_base=keys.get("llama.rope.freq_base", 10000.0),
+                 epsilon=keys["llama.attention.layer_norm_rms_epsilon"])

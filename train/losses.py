@@ -1,0 +1,91 @@
+"""Losses of a training step.
+
+Letters: B contexts of N blocks, T rows; P prompts in all, of A answer tokens at most; L memory layers, H query heads.
+"""
+import torch
+import torch.nn.functional as F
+
+from .landmark_attention import NEVER, rotary_table, rotate
+
+IGNORED = -100
+
+
+def next_tokens(rows, documents, shape):
+    """What each row is to predict: rows [B, T], documents [B, N] -> [B, T]. The row before a landmark predicts the
+    token after it; landmarks, padding and the ends of documents predict nothing."""
+    after = F.pad(rows[:, 1:], (0, 1), value=shape.padding)
+    second = F.pad(rows[:, 2:], (0, 2), value=shape.padding)
+    offset = torch.arange(rows.shape[1], device=rows.device) % shape.rows
+    target = torch.where(offset == shape.block_size - 1, second, after)
+    number = documents.repeat_interleave(shape.rows, 1)
+    crosses = F.pad(number[:, 2:], (0, 2), value=-1) != number
+    nothing = (offset == shape.block_size) | (target == shape.padding) | (rows == shape.padding)
+    return torch.where(nothing | (crosses & (offset == shape.block_size - 1)), IGNORED, target)
+
+
+def token_loss(h, norm, output, target, epsilon):
+    """Sum of the cross-entropy of a stream [n, C] before the last norm, for target [n]."""
+    from .model import linear, rms_norm
+    logits = linear(rms_norm(h, norm, epsilon), output).float()
+    return F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum")
+
+
+def log_mean(values, weight):
+    """Mean of `values` where `weight` is 1; 0 if nowhere."""
+    return (values * weight).sum() / weight.sum().clamp(min=1)
+
+
+def find_losses(scores, gold, near, teacher, stored_scores, columns):
+    """Retrieval losses of P prompts.
+
+    scores [P, B, N]: joint scores of all blocks of the step; gold [P, B, N]; near [P]: only the prompt's own context is
+    searched (gold tells which); teacher [P, columns + S]: the teacher's scores divided by its temperature, of the first
+    `columns` blocks and of the S stored ones; stored_scores [P, S]. Prompts without gold do not count.
+    -> dict of contrast, distillation, drift and accuracy"""
+    asked = gold.flatten(1).any(1)
+    own = gold.any(2, keepdim=True)                                               # [P, B, 1]
+    everything = scores.masked_fill(near[:, None, None] & ~own, NEVER).flatten(1)
+    outside = stored_scores.masked_fill(near[:, None], NEVER)
+    total = torch.cat((everything, outside), 1).logsumexp(1)
+    found = everything.masked_fill(~gold.flatten(1), NEVER).logsumexp(1)
+    out = {"contrast": log_mean(total - found, asked.float())}
+    best = everything.argmax(1, keepdim=True)
+    out["accuracy"] = log_mean(gold.flatten(1).gather(1, best)[:, 0].float(), (asked & ~near).float())
+    out["drift"] = scores.mean((1, 2)).square().mean()
+    if teacher is not None:
+        student = torch.cat((scores.flatten(1)[:, :columns], stored_scores), 1).log_softmax(1)
+        aim = teacher.log_softmax(1)
+        divergence = (aim.exp() * (aim - student)).sum(1)
+        taught = asked & ~near & gold.flatten(1)[:, :columns].any(1)
+        out["distillation"] = log_mean(divergence, taught.float())
+    return out
+
+
+def landmark_scores(queries, keys, offsets, shape):
+    """Scores of far landmarks at some rows. queries [P, A, L, H, D] before rotation, at `offsets` [P, A] in their
+    block; keys [P, N, L, G, D] rotated -> [P, A, L, H, N]"""
+    table = rotary_table(torch.arange(shape.rows, device=keys.device) + shape.far, shape.head_width, shape.rotary_base)
+    cos, sin = (t[offsets][:, :, None, None] for t in table)
+    far = rotate(queries.float(), (cos, sin)) / shape.head_width ** 0.5
+    far = far.unflatten(3, (shape.kv_heads, -1))
+    return torch.einsum("palghd,pnlgd->palghn", far, keys).flatten(3, 4)
+
+
+def gate_losses(scores, own, gold, visible, counted, temperature):
+    """Landmark scores at answer positions against the blocks of the same context and the row's own tokens.
+
+    scores [P, A, L, H, N]; own [P, A, L, H]: log-sum-exp of the own block's scores; gold, visible [P, A, N];
+    counted [P, A]. -> (loss on the sum over layers and heads, mean gate on gold [L, H], uniform gate)"""
+    counted = counted & (gold & visible).any(2)
+    weight = counted.float()
+    joint = (scores.sum((2, 3)) / temperature).masked_fill(~visible, NEVER)
+    rest = own.sum((2, 3)) / temperature
+    total = torch.cat((joint, rest[..., None]), -1).logsumexp(-1)
+    loss = log_mean(total - joint.masked_fill(~gold, NEVER).logsumexp(-1), weight)
+    with torch.no_grad():
+        seen = scores.masked_fill(~visible[:, :, None, None], NEVER)
+        gate = torch.cat((seen, own[..., None]), -1).softmax(-1)[..., :-1]
+        on_gold = (gate * gold[:, :, None, None]).sum(-1)
+        mean = (on_gold * weight[..., None, None]).sum((0, 1)) / weight.sum().clamp(min=1)
+        uniform = log_mean((gold & visible).sum(-1) / visible.sum(-1).clamp(min=1), weight)
+    return loss, mean, uniform
