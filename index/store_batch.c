@@ -66,18 +66,15 @@ static enum lmk_status delete(struct store_batch *batch, enum store_table table,
 static enum lmk_status delete_range(struct store_batch *batch, enum store_table table, uint64_t first, uint64_t end,
                                     struct lmk_error *error)
 {
-    MDB_cursor *cursor;
     MDB_val value;
     uint64_t key;
     for (;;) {
         enum lmk_status status = view_at_or_after(&batch->view, table, first, &key, &value, error);
         if (status == LMK_NOT_FOUND || (!status && key >= end))
             return LMK_OK;
-        if (!status)
-            status = view_cursor(&batch->view, table, &cursor, error);
         if (status)
             return status;
-        int code = mdb_cursor_del(cursor, 0);
+        int code = mdb_cursor_del(batch->view.cursors[table], 0);
         if (code)
             return store_failure(batch->view.store, code, "write", error);
     }
@@ -568,13 +565,12 @@ static enum lmk_status remove_sources(struct store_batch *batch, uint64_t docume
 {
     static const unsigned char zero[HASH128_BYTES];
     unsigned char first[DOCUMENT_SOURCE_BYTES], hash[HASH128_BYTES];
-    MDB_cursor *cursor;
     document_source_key(first, document, zero);
     for (;;) {
         MDB_val key = {sizeof first, first}, value;
-        enum lmk_status status = view_cursor(&batch->view, TABLE_DOCUMENT_SOURCES, &cursor, error);
-        if (status)
-            return status;
+        MDB_cursor *cursor = view_cursor(&batch->view, TABLE_DOCUMENT_SOURCES, error);
+        if (!cursor)
+            return LMK_MEMORY;
         int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
         if (code == MDB_NOTFOUND ||
             (!code && (key.mv_size != DOCUMENT_SOURCE_BYTES || memcmp(key.mv_data, first, 8) != 0)))
@@ -585,7 +581,8 @@ static enum lmk_status remove_sources(struct store_batch *batch, uint64_t docume
         }
         if (code)
             return store_failure(batch->view.store, code, "write", error);
-        if ((status = delete(batch, TABLE_SOURCES, (MDB_val){sizeof hash, hash}, error)))
+        enum lmk_status status = delete(batch, TABLE_SOURCES, (MDB_val){sizeof hash, hash}, error);
+        if (status)
             return status;
     }
 }

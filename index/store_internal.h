@@ -86,9 +86,11 @@ enum lmk_status store_damage(const struct store *store, struct lmk_error *error,
 
 /* ---- store_file.c */
 
-/* Looks at data.mdb as far as LMDB trusts it blindly. LMK_COLLECTION: none there; LMK_CORRUPT. */
+/* Looks at what LMDB trusts blindly: the two first pages, the size, and the top of every tree. LMK_COLLECTION: there
+ * is none, or not of this kind; LMK_CORRUPT. */
 enum lmk_status store_file_check(const char *directory, struct lmk_error *error);
-/* Walks over every page of the file's trees; each problem is a sentence. */
+/* Walks over every page of the newest state of the file; each problem is a sentence. A view must be open, so that no
+ * writer uses these pages anew. */
 enum lmk_status store_file_check_pages(const char *directory, void (*problem)(void *context, const char *sentence),
                                        void *context, struct lmk_error *error);
 
@@ -100,8 +102,8 @@ void view_release(struct store_view *view); /* cursors and copies, not the trans
 /* LMK_NOT_FOUND without a sentence. */
 enum lmk_status view_get(struct store_view *view, enum store_table table, MDB_val key, MDB_val *value,
                          struct lmk_error *error);
-enum lmk_status view_cursor(struct store_view *view, enum store_table table, MDB_cursor **cursor,
-                            struct lmk_error *error);
+/* The view's cursor over a table; NULL: out of memory. */
+MDB_cursor *view_cursor(struct store_view *view, enum store_table table, struct lmk_error *error);
 /* The entry with the largest key up to `number`, or with the smallest from it on. LMK_NOT_FOUND without a sentence. */
 enum lmk_status view_at_or_before(struct store_view *view, enum store_table table, uint64_t number, uint64_t *key,
                                   MDB_val *value, struct lmk_error *error);

@@ -64,18 +64,15 @@ enum lmk_status view_get(struct store_view *view, enum store_table table, MDB_va
     return code ? store_failure(view->store, code, "read", error) : LMK_OK;
 }
 
-enum lmk_status view_cursor(struct store_view *view, enum store_table table, MDB_cursor **cursor,
-                            struct lmk_error *error)
+MDB_cursor *view_cursor(struct store_view *view, enum store_table table, struct lmk_error *error)
 {
-    if (!view->cursors[table]) {
-        int code = mdb_cursor_open(view->txn, view->store->tables[table], &view->cursors[table]);
-        if (code) {
-            view->cursors[table] = NULL;
-            return store_failure(view->store, code, "read", error);
-        }
-    }
-    *cursor = view->cursors[table];
-    return LMK_OK;
+    MDB_cursor **cursor = &view->cursors[table];
+    int code = *cursor ? 0 : mdb_cursor_open(view->txn, view->store->tables[table], cursor);
+    if (!code)
+        return *cursor;
+    *cursor = NULL;
+    store_failure(view->store, code, "read", error);
+    return NULL;
 }
 
 /* What a cursor's move ended with; a number is copied out of its key. */
@@ -95,28 +92,29 @@ static enum lmk_status at_number(struct store_view *view, int code, const MDB_va
 enum lmk_status view_at_or_after(struct store_view *view, enum store_table table, uint64_t number, uint64_t *key,
                                  MDB_val *value, struct lmk_error *error)
 {
-    MDB_cursor *cursor;
-    enum lmk_status status = view_cursor(view, table, &cursor, error);
-    if (status)
-        return status;
+    MDB_cursor *cursor = view_cursor(view, table, error);
+    if (!cursor)
+        return LMK_MEMORY;
     MDB_val found = number_key(&number);
     int code = mdb_cursor_get(cursor, &found, value, MDB_SET_RANGE);
-    return at_number(view, code, &found, key, error);
+    enum lmk_status status = at_number(view, code, &found, key, error);
+    if (!status && *key < number) /* would make loops over a table endless */
+        return store_damage(view->store, error, "the keys of table %s are out of order", store_tables[table].name);
+    return status;
 }
 
 enum lmk_status view_at_or_before(struct store_view *view, enum store_table table, uint64_t number, uint64_t *key,
                                   MDB_val *value, struct lmk_error *error)
 {
-    MDB_cursor *cursor;
     enum lmk_status status = view_at_or_after(view, table, number, key, value, error);
     if ((status && status != LMK_NOT_FOUND) || (!status && *key == number))
         return status;
-    MDB_cursor_op move = status ? MDB_LAST : MDB_PREV;
-    if ((status = view_cursor(view, table, &cursor, error)))
-        return status;
     MDB_val found;
-    int code = mdb_cursor_get(cursor, &found, value, move);
-    return at_number(view, code, &found, key, error);
+    int code = mdb_cursor_get(view->cursors[table], &found, value, status ? MDB_LAST : MDB_PREV);
+    status = at_number(view, code, &found, key, error);
+    if (!status && *key > number)
+        return store_damage(view->store, error, "the keys of table %s are out of order", store_tables[table].name);
+    return status;
 }
 
 /* A copy that lives as long as the view and is aligned for any number. */
@@ -279,10 +277,10 @@ static enum lmk_status add_segment(struct store_view *view, const MDB_val *key, 
 
 enum lmk_status store_segments(struct store_view *view, struct buffer *segments, struct lmk_error *error)
 {
-    MDB_cursor *cursor;
-    enum lmk_status status = view_cursor(view, TABLE_SEGMENTS, &cursor, error);
-    if (status)
-        return status;
+    MDB_cursor *cursor = view_cursor(view, TABLE_SEGMENTS, error);
+    if (!cursor)
+        return LMK_MEMORY;
+    enum lmk_status status = LMK_OK;
     MDB_val key, value;
     int code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     for (; !code && !status; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))

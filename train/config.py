@@ -1,4 +1,4 @@
-"""Shape of a landmark model."""
+"""Shape of a landmark model, and the settings of a training run (train/configs/*.json)."""
 import dataclasses
 import json
 from typing import Tuple
@@ -36,10 +36,34 @@ class Shape:
         return self.near_blocks * self.rows
 
 
-def shape_from_json(path):
-    values = json.load(open(path))
-    values["memory_layers"] = tuple(values.get("memory_layers", Shape.memory_layers))
-    return Shape(**values)
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """A run's settings; losses are weighted sums, see train.py."""
+    muon_rate: float = 3e-3
+    adam_rate: float = 2e-3
+    warm_up: int = 100             # steps
+    decay_share: float = 0.3       # of the run's time, at its end
+    temperature: float = 0.02      # of the teacher's cosines
+    gate_temperature: float = 4.0  # of the sum of landmark scores over layers and heads
+    language: float = 1.0
+    contrast: float = 0.5
+    distillation: float = 1.0
+    drift: float = 1e-4
+    answer: float = 1.0
+    gate: float = 0.5
+    stream: float = 0.5            # copies inside a context: their tokens, and their gates with `gate`
+    stored_steps: int = 8          # steps whose landmarks are kept as negatives
+    stored_from: int = 300         # step from which they are used
+    log_every: int = 20
+
+
+def load_config(path):
+    """-> (Shape, step values, Settings) of a JSON file with the objects "shape", "step" and "settings"."""
+    values = json.load(open(path, encoding="utf-8"))
+    shape = dict(values.get("shape", {}))
+    if "memory_layers" in shape:
+        shape["memory_layers"] = tuple(shape["memory_layers"])
+    return Shape(**shape), values.get("step", {}), Settings(**values.get("settings", {}))
 
 
 def shape_from_gguf(keys):

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from .landmark_attention import NEVER, rotary_table, rotate
+from .model import linear, rms_norm
 
 IGNORED = -100
 
@@ -25,7 +26,6 @@ def next_tokens(rows, documents, shape):
 
 def token_loss(h, norm, output, target, epsilon):
     """Sum of the cross-entropy of a stream [n, C] before the last norm, for target [n]."""
-    from .model import linear, rms_norm
     logits = linear(rms_norm(h, norm, epsilon), output).float()
     return F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="sum")
 
@@ -41,7 +41,7 @@ def find_losses(scores, gold, near, teacher, stored_scores, columns):
     scores [P, B, N]: joint scores of all blocks of the step; gold [P, B, N]; near [P]: only the prompt's own context is
     searched (gold tells which); teacher [P, columns + S]: the teacher's scores divided by its temperature, of the first
     `columns` blocks and of the S stored ones; stored_scores [P, S]. Prompts without gold do not count.
-    -> dict of contrast, distillation, drift and accuracy"""
+    -> dict of contrast, distillation and accuracy"""
     asked = gold.flatten(1).any(1)
     own = gold.any(2, keepdim=True)                                               # [P, B, 1]
     everything = scores.masked_fill(near[:, None, None] & ~own, NEVER).flatten(1)
@@ -51,7 +51,6 @@ def find_losses(scores, gold, near, teacher, stored_scores, columns):
     out = {"contrast": log_mean(total - found, asked.float())}
     best = everything.argmax(1, keepdim=True)
     out["accuracy"] = log_mean(gold.flatten(1).gather(1, best)[:, 0].float(), (asked & ~near).float())
-    out["drift"] = scores.mean((1, 2)).square().mean()
     if teacher is not None:
         student = torch.cat((scores.flatten(1)[:, :columns], stored_scores), 1).log_softmax(1)
         aim = teacher.log_softmax(1)

@@ -44,9 +44,9 @@ def encode_file(path, encode, titled):
 def encode_all(options):
     encode = tokenizer.load(options.tokenizer).encode
     os.makedirs(options.out, exist_ok=True)
-    for path in sorted(glob.glob(f"{options.text}/{options.only}*.train.jsonl")):
-        name = os.path.basename(path)[:-len(".train.jsonl")]
-        if name.startswith("qa"):
+    for path in sorted(glob.glob(f"{options.text}/{options.only}*.{options.split}.jsonl")):
+        name = os.path.basename(path)[:-len(f".{options.split}.jsonl")]
+        if name.startswith("qa") or not os.path.getsize(path):
             continue
         blocks, starts = encode_file(path, encode, titled=name.startswith("wiki"))
         np.save(f"{options.out}/{name}.blocks.npy", blocks)
@@ -100,6 +100,7 @@ def main():
     encode.add_argument("--tokenizer", required=True)
     encode.add_argument("--out", required=True)
     encode.add_argument("--only", default="")
+    encode.add_argument("--split", choices=("train", "dev"), default="train")
     encode.set_defaults(run=encode_all)
     parts = commands.add_parser("parts")
     parts.add_argument("--blocks", required=True)

@@ -80,6 +80,12 @@ def _dequantised(path):
     return out
 
 
+def _trimmed(ids):
+    """ids [B, S] of numpy -> tensor without the columns that are padding in every row, but for some."""
+    used = int((ids != 0).sum(1).max())
+    return torch.from_numpy(ids[:, :-(-used // 16) * 16].astype(np.int64))
+
+
 class Teacher:
     """embed(ids) -> [B, E] of length 1."""
 
@@ -92,8 +98,8 @@ class Teacher:
     @torch.no_grad()
     def embed(self, ids, chunk=2048):
         """ids: integer [B, S] with 0 as padding."""
-        ids = torch.as_tensor(np.asarray(ids).astype(np.int64)).to(self.device, non_blocking=True)
-        return torch.cat([self._encode(part) for part in ids.split(chunk)])
+        ids = np.asarray(ids)
+        return torch.cat([self._encode(_trimmed(ids[i:i + chunk]).to(self.device)) for i in range(0, len(ids), chunk)])
 
     def _norm(self, x, name):
         return F.layer_norm(x, x.shape[-1:], self.weights[name + ".weight"], self.weights[name + ".bias"], 1e-12)
@@ -113,8 +119,6 @@ class Teacher:
         return self._linear(out.transpose(1, 2).reshape(batch, length, width), name + ".output.dense")
 
     def _encode(self, ids):
-        length = (int((ids != 0).sum(1).max()) + 15) // 16 * 16
-        ids = ids[:, :length]
         keep = (ids != 0)[:, None, None].expand(-1, 1, ids.shape[1], -1)
         table = self.weights
         x = table["embeddings.word_embeddings.weight"][ids] + table["embeddings.position_embeddings.weight"][:ids.shape[1]]

@@ -1,4 +1,5 @@
 #include "src/model/kernels.h"
+#include "src/model/vector.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,11 +16,19 @@ void kernel_rms_norm(const float *rows, size_t row_count, size_t width, const fl
     }
 }
 
+static vector gated_silu(vector gate, vector up)
+{
+    return gate / (1.0f + vector_exp(-gate)) * up;
+}
+
 void kernel_gated_silu(const float *gate, const float *up, size_t count, float *out)
 {
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        out[i] = gate[i] / (1.0f + kernel_exp(-gate[i])) * up[i];
+    size_t i = 0;
+    for (; i + VECTOR_FLOATS <= count; i += VECTOR_FLOATS)
+        vector_store(out + i, gated_silu(vector_load(gate + i), vector_load(up + i)));
+    vector rest = gated_silu(vector_load_part(gate + i, count - i, 0),
+                             vector_load_part(up + i, count - i, 0));
+    memcpy(out + i, &rest, (count - i) * sizeof *out);
 }
 
 void kernel_add(const float *addend, size_t count, float *sum)
@@ -28,10 +37,15 @@ void kernel_add(const float *addend, size_t count, float *sum)
         sum[i] += addend[i];
 }
 
-void kernel_add_scaled(const float *vector, float factor, size_t count, float *sum)
+void kernel_add_scaled(const float *addend, float factor, size_t count, float *sum)
 {
     for (size_t i = 0; i < count; i++)
-        sum[i] += factor * vector[i];
+        sum[i] += factor * addend[i];
+}
+
+float kernel_exp(float x)
+{
+    return vector_exp(x - (vector){0})[0];
 }
 
 float kernel_dot(const float *left, const float *right, size_t count)
@@ -43,22 +57,33 @@ float kernel_dot(const float *left, const float *right, size_t count)
     return sum;
 }
 
+static float largest_of(const float *values, size_t count)
+{
+    vector largest = vector_load_part(values, 0, -INFINITY);
+    size_t i = 0;
+    for (; i + VECTOR_FLOATS <= count; i += VECTOR_FLOATS)
+        largest = vector_maximum(largest, vector_load(values + i));
+    return vector_maximum_lane(
+        vector_maximum(largest, vector_load_part(values + i, count - i, -INFINITY)));
+}
+
 float kernel_exponentials(float *values, size_t count, float *maximum)
 {
-    float largest = -INFINITY, sum = 0;
-#pragma omp simd reduction(max : largest)
-    for (size_t i = 0; i < count; i++)
-        largest = values[i] > largest ? values[i] : largest;
+    float largest = largest_of(values, count);
     if (maximum)
         *maximum = largest;
     /* Where all is masked, minus infinity less itself would not be a number. */
     float reference = largest == -INFINITY ? 0 : largest;
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < count; i++) {
-        values[i] = kernel_exp(values[i] - reference);
-        sum += values[i];
+    vector sum = {0};
+    size_t i = 0;
+    for (; i + VECTOR_FLOATS <= count; i += VECTOR_FLOATS) {
+        vector powers = vector_exp(vector_load(values + i) - reference);
+        vector_store(values + i, powers);
+        sum += powers;
     }
-    return sum;
+    vector rest = vector_exp(vector_load_part(values + i, count - i, -INFINITY) - reference);
+    memcpy(values + i, &rest, (count - i) * sizeof *values);
+    return vector_sum_lanes(sum + rest);
 }
 
 void kernel_softmax(float *values, size_t count)
@@ -104,11 +129,17 @@ void rotary_turns(const struct rotary *rotary, int64_t first, size_t count, floa
         rotary_turn(rotary, first + (int64_t)p, turns + p * 2 * rotary->width);
 }
 
-void kernel_rotate(const float *turn, size_t width, const float *vector, float *out)
+void kernel_rotate(const float *turn, size_t width, const float *input, float *out)
 {
     const float *cosines = turn, *sines = turn + width;
-    for (size_t i = 0; i < width; i += 2) {
-        float a = vector[i], b = vector[i + 1];
+    size_t i = 0;
+    for (; i + VECTOR_FLOATS <= width; i += VECTOR_FLOATS) {
+        vector value = vector_load(input + i);
+        vector_store(out + i, value * vector_load(cosines + i) +
+                                  vector_swap_pairs(value) * vector_load(sines + i));
+    }
+    for (; i < width; i += 2) {
+        float a = input[i], b = input[i + 1];
         out[i] = a * cosines[i] + b * sines[i];
         out[i + 1] = b * cosines[i + 1] + a * sines[i + 1];
     }

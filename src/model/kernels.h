@@ -21,15 +21,14 @@ void kernel_gated_silu(const float *gate, const float *up, size_t count, float *
 /* sum[i] += addend[i] */
 void kernel_add(const float *addend, size_t count, float *sum);
 
-/* sum[i] += factor * vector[i] */
-void kernel_add_scaled(const float *vector, float factor, size_t count, float *sum);
+/* sum[i] += factor * addend[i] */
+void kernel_add_scaled(const float *addend, float factor, size_t count, float *sum);
 
 /* Inner product, summed in float32 over several lanes. */
 float kernel_dot(const float *left, const float *right, size_t count);
 
-/* exp(x) to 4e-7 of its size for -87 <= x <= 88; 0 below (also for minus infinity), exp(88) above.
- */
-static inline float kernel_exp(float x);
+/* exp(x) to 4e-7 of its size for -87 <= x <= 88; below, also for minus infinity, 0; above, exp(88). */
+float kernel_exp(float x);
 
 /* values[i] = exp(values[i] - maximum), with `maximum` the largest one; returns their sum. Minus
  * infinity masks an entry: it becomes 0. Returns 0 and leaves zeros where every entry is masked or
@@ -60,32 +59,7 @@ void rotary_turn(const struct rotary *rotary, int64_t position, float *turn);
 /* The turns [count][2*W] of positions first, first + 1, ... */
 void rotary_turns(const struct rotary *rotary, int64_t first, size_t count, float *turns);
 
-/* out[W] = vector[W] rotated by a turn. In place allowed. */
-void kernel_rotate(const float *turn, size_t width, const float *vector, float *out);
-
-static inline float kernel_exp(float x)
-{
-    /* exp(x) = 2^n exp(r) with |r| <= ln(2)/2, where seven terms of the series suffice. Adding 1.5
-     * * 2^23 rounds to the nearest integer and leaves it in the low bits; ln(2) is taken away in
-     * two parts, so that r keeps all its digits. Free of branches: loops over it become vector
-     * code. */
-    const float rounder = 0x1.8p23f, ln2_high = 0x1.62e4p-1f, ln2_low = 1.42860682e-6f;
-    float bounded = x < -88.0f ? -88.0f : x;
-    bounded = bounded > 88.0f ? 88.0f : bounded;
-    union {
-        float number;
-        uint32_t bits;
-    } power = {bounded * 1.44269504f + rounder};
-    float n = power.number - rounder;
-    float r = bounded - n * ln2_high - n * ln2_low;
-    float p = 1.0f / 120 + r * (1.0f / 720);
-    p = 1.0f / 24 + r * p;
-    p = 1.0f / 6 + r * p;
-    p = 1.0f / 2 + r * p;
-    p = 1.0f + r * p;
-    p = 1.0f + r * p;
-    power.bits = (power.bits + 127u) << 23;
-    return x < -87.0f ? 0.0f : p * power.number;
-}
+/* out[W] = input[W] rotated by a turn. In place allowed. */
+void kernel_rotate(const float *turn, size_t width, const float *input, float *out);
 
 #endif

@@ -257,6 +257,19 @@ static size_t larger_capacity(size_t capacity, size_t wanted)
     return wanted > doubled ? wanted : doubled;
 }
 
+static enum lmk_status reserve_scratch(struct sequence *sequence, struct lmk_error *error)
+{
+    size_t threads = (size_t)omp_get_max_threads();
+    size_t size = sequence_scratch_size(sequence, sequence->row_capacity);
+    if (sequence->scratch && threads == sequence->threads && size <= sequence->scratch_size)
+        return LMK_OK;
+    free(sequence->scratch);
+    sequence->scratch = malloc(threads * size * sizeof(float));
+    sequence->threads = threads;
+    sequence->scratch_size = size;
+    return sequence->scratch ? LMK_OK : error_memory(error, threads * size * sizeof(float));
+}
+
 static enum lmk_status reserve(struct sequence *sequence, size_t rows, size_t tokens, struct lmk_error *error)
 {
     enum lmk_status status = LMK_OK;
@@ -264,14 +277,7 @@ static enum lmk_status reserve(struct sequence *sequence, size_t rows, size_t to
         status = grow_caches(sequence, larger_capacity(sequence->row_capacity, rows), error);
     if (!status && tokens > sequence->query_capacity)
         status = grow_queries(sequence, larger_capacity(sequence->query_capacity, tokens), error);
-    size_t threads = (size_t)omp_get_max_threads(), size = sequence_scratch_size(sequence, rows);
-    if (status || (threads <= sequence->threads && size <= sequence->scratch_size))
-        return status;
-    free(sequence->scratch);
-    sequence->threads = threads;
-    sequence->scratch_size = size;
-    sequence->scratch = malloc(threads * size * sizeof(float));
-    return sequence->scratch ? LMK_OK : error_memory(error, threads * size * sizeof(float));
+    return status ? status : reserve_scratch(sequence, error);
 }
 
 /* ---- running */

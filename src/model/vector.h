@@ -61,6 +61,15 @@ static inline vector vector_turn_lanes(vector value, size_t places)
     return __builtin_shuffle(value, lanes);
 }
 
+/* Neighbours (2i, 2i+1) exchanged. */
+static inline vector vector_swap_pairs(vector value)
+{
+    static const int32_t order[] = {1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14};
+    integer_vector lanes;
+    memcpy(&lanes, order, sizeof lanes);
+    return __builtin_shuffle(value, lanes);
+}
+
 /* Minus infinity in the lanes from `count` on. */
 static inline vector vector_mask(vector value, size_t count)
 {
@@ -86,14 +95,12 @@ static inline float vector_maximum_lane(vector value)
     return value[0];
 }
 
-/* exp(x) to 4e-7 of its size for -87 <= x <= 88; 0 below (also for minus infinity), exp(88) above.
- */
+/* exp(x) to 4e-7 of its size for -87 <= x <= 88; below, also for minus infinity, 0; above, exp(88). */
 static inline vector vector_exp(vector x)
 {
-    /* exp(x) = 2^n exp(r) with |r| <= ln(2)/2, where seven terms of the series suffice. Adding 1.5
-     * * 2^23 rounds to the nearest integer and leaves it in the low bits; ln(2) is taken away in
-     * two parts, so that r keeps all its digits.
-     */
+    /* exp(x) = 2^n exp(r) with |r| <= ln(2)/2, where the series up to r^6 suffices. Adding the
+     * rounder (1.5 times 2^23) leaves the nearest integer in the low bits; ln(2) is taken away in
+     * two parts, so that r keeps all its digits. */
     const float rounder = 0x1.8p23f, ln2_high = 0x1.62e4p-1f, ln2_low = 1.42860682e-6f;
     vector bounded = vector_select(x > 88.0f, 88.0f - (vector){0}, x);
     vector shifted = bounded * 1.44269504f + rounder;

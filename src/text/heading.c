@@ -83,10 +83,12 @@ static struct slice strip(struct slice slice, const char *front, const char *bac
     return slice;
 }
 
-/* Without Markdown's marks. */
+/* Without Markdown's marks around the whole. */
 static struct slice undecorated(struct slice line)
 {
-    return strip(line, "#*_= \t", "#*_= \t");
+    line = strip(line, "#= \t", "#= \t");
+    bool emphasised = line.size && (line.text[0] == '*' || line.text[0] == '_');
+    return emphasised ? strip(line, "*_", "*_") : line;
 }
 
 /* Without the full stop of a line that stands alone, which is not that of "Jr." or of an initial. */
@@ -180,28 +182,31 @@ static bool is_notice(struct slice line)
 
 static bool is_joining(struct slice line)
 {
-    static const char *const joining[] = {"of", "and", "the", "in", "on", "to", "&"};
+    static const char *const joining[] = {"of", "and", "the", "&"};
     return is_one_of(line, joining, sizeof joining / sizeof joining[0]);
 }
 
 static bool next_line(struct slice *rest, struct slice *line)
 {
-    bool found = slice_next_line(rest, line);
+    if (!slice_next_line(rest, line))
+        return false;
     *line = undecorated(*line);
-    return found;
+    return true;
 }
 
 /* The title, which may be set in lines: "THE LIFE", "OF", "HORATIO LORD NELSON". Moves *rest behind it. */
 static struct slice find_title(struct slice *rest)
 {
-    struct slice title, line, next, after;
+    struct slice title, line, last, after;
     do {
         if (!next_line(rest, &title))
             return (struct slice){0};
     } while (is_notice(title));
+    last = title;
     after = *rest;
-    while (next_line(&after, &line) && is_joining(line) && next_line(&after, &next)) {
-        title.size = (size_t)(next.text + next.size - title.text);
+    while (next_line(&after, &line) && (is_joining(last) || is_joining(line))) {
+        title.size = (size_t)(line.text + line.size - title.text);
+        last = line;
         *rest = after;
     }
     return title;

@@ -1,0 +1,491 @@
+#include "index/landmarks.h"
+
+#include "src/base/mapped_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <faiss/c_api/AutoTune_c.h>
+#include <faiss/c_api/IndexIVF_c.h>
+#include <faiss/c_api/Index_c.h>
+#include <faiss/c_api/MetaIndexes_c.h>
+#include <faiss/c_api/error_c.h>
+#include <faiss/c_api/index_factory_c.h>
+#include <faiss/c_api/index_io_c.h>
+
+/* Up to here a scan of all vectors takes some milliseconds, and finds the best without fail. */
+#define EXACT_VECTORS 50000
+
+/* What FAISS takes for memory-mapped reading; its header's FAISS_IO_FLAG_MMAP, 1, loads the file instead. */
+#define MAP_FLAG 0x646f0008
+
+enum {
+    LISTS_PER_ROOT = 4,           /* lists of an IVF index = 4 sqrt(vectors) */
+    TRAINING_PER_LIST = 64,       /* FAISS itself asks for 39 at least */
+    LEAST_TRAINING = 10240,       /* enough for the 256 centroids of product quantisation */
+    MOST_TRAINING = 65536,        /* where there are no lists */
+    ADDED_AT_ONCE = 65536,        /* vectors; FAISS copies them now and then */
+    CALIBRATION_QUERIES = 48,     /* of each of two kinds */
+    CALIBRATION_BEST = 10,
+    LEAST_EF_SEARCH = 128,        /* HNSW32: recall@10 .998 with 1 M vectors */
+};
+
+/* Recall@10 of the calibration queries, of the worse kind, that decides how many lists are looked at. */
+static const double calibration_recall = 0.985;
+
+struct landmark_segment {
+    FaissIndex *index;
+    FaissIndexIVF *lists; /* the same index, or NULL if it has no lists */
+    size_t probes;        /* of a search with effort 1 */
+    char *path;
+};
+
+void landmarks_default_factory(uint64_t count, char factory[64])
+{
+    if (count <= EXACT_VECTORS)
+        snprintf(factory, 64, "IDMap,Flat");
+    else
+        snprintf(factory, 64, "IVF%.0f,SQ8", LISTS_PER_ROOT * sqrt((double)count));
+}
+
+/* ---- building */
+
+struct vector_set {
+    const float *vectors; /* [count][dimension] */
+    const uint64_t *ids;  /* [count] */
+    size_t count, dimension;
+};
+
+static enum lmk_status refused(const char *factory, const char *what, struct lmk_error *error)
+{
+    return error_set(error, LMK_USAGE,
+                     "FAISS cannot %s an index of the type \"%s\" (%.400s). Leave --ann out to have the type chosen, or "
+                     "put \"IDMap,\" before a type that keeps no numbers of its own.",
+                     what, factory, faiss_get_last_error());
+}
+
+static uint64_t random_next(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static size_t training_count(const struct vector_set *set, size_t lists)
+{
+    size_t wanted = lists ? lists * TRAINING_PER_LIST : MOST_TRAINING;
+    size_t least = lists * 39 > LEAST_TRAINING ? lists * 39 : LEAST_TRAINING;
+    if (wanted < least)
+        wanted = least;
+    return set->count >= least && wanted > set->count ? set->count : wanted;
+}
+
+/* Trains on a sample that depends on nothing but the vectors. Where there are too few of them for the type, they are
+ * taken several times: FAISS would print warnings, or refuse. */
+static enum lmk_status train(FaissIndex *index, const struct vector_set *set, const char *factory,
+                             struct lmk_error *error)
+{
+    FaissIndexIVF *lists = faiss_IndexIVF_cast(index);
+    size_t wanted = training_count(set, lists ? faiss_IndexIVF_nlist(lists) : 0), bytes;
+    if (faiss_Index_is_trained(index) || set->count == 0)
+        return LMK_OK;
+    if (wanted == set->count)
+        return faiss_Index_train(index, (idx_t)wanted, set->vectors) ? refused(factory, "train", error) : LMK_OK;
+    if (__builtin_mul_overflow(wanted, set->dimension * sizeof(float), &bytes))
+        return error_memory(error, SIZE_MAX);
+    float *sample = malloc(bytes);
+    if (!sample)
+        return error_memory(error, bytes);
+    uint64_t state = 1;
+    for (size_t i = 0; i < wanted; i++) {
+        size_t chosen = (size_t)(random_next(&state) % set->count);
+        memcpy(sample + i * set->dimension, set->vectors + chosen * set->dimension, set->dimension * sizeof(float));
+    }
+    int code = faiss_Index_train(index, (idx_t)wanted, sample);
+    free(sample);
+    return code ? refused(factory, "train", error) : LMK_OK;
+}
+
+static enum lmk_status add(FaissIndex *index, const struct vector_set *set, const char *factory,
+                           struct lmk_error *error)
+{
+    for (size_t first = 0; first < set->count; first += ADDED_AT_ONCE) {
+        size_t count = set->count - first < ADDED_AT_ONCE ? set->count - first : ADDED_AT_ONCE;
+        if (faiss_Index_add_with_ids(index, (idx_t)count, set->vectors + first * set->dimension,
+                                     (const idx_t *)set->ids + first))
+            return refused(factory, "fill", error);
+    }
+    return LMK_OK;
+}
+
+/* ---- choosing the number of lists that a search looks at
+
+ * What recall a number of lists gives depends on the vectors, so it is measured on them when the index is built. */
+
+struct best {
+    idx_t ids[CALIBRATION_BEST];
+    float scores[CALIBRATION_BEST];
+    size_t count;
+};
+
+static void best_insert(struct best *best, idx_t id, float score)
+{
+    if (best->count == CALIBRATION_BEST && score <= best->scores[CALIBRATION_BEST - 1])
+        return;
+    size_t at = best->count < CALIBRATION_BEST ? best->count++ : CALIBRATION_BEST - 1;
+    for (; at > 0 && best->scores[at - 1] < score; at--) {
+        best->scores[at] = best->scores[at - 1];
+        best->ids[at] = best->ids[at - 1];
+    }
+    best->scores[at] = score;
+    best->ids[at] = id;
+}
+
+static float inner_product(const float *a, const float *b, size_t count)
+{
+    float sums[8] = {0};
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (size_t j = 0; j < 8; j++)
+            sums[j] += a[i + j] * b[i + j];
+    float sum = 0;
+    for (; i < count; i++)
+        sum += a[i] * b[i];
+    for (size_t j = 0; j < 8; j++)
+        sum += sums[j];
+    return sum;
+}
+
+static void exact_search(const struct vector_set *set, const float *query, struct best *best)
+{
+    *best = (struct best){0};
+    for (size_t i = 0; i < set->count; i++)
+        best_insert(best, (idx_t)set->ids[i], inner_product(query, set->vectors + i * set->dimension, set->dimension));
+}
+
+/* Near to much of the set: the sum of two of its vectors. */
+static void near_query(const struct vector_set *set, uint64_t *state, float *query)
+{
+    const float *one = set->vectors + (size_t)(random_next(state) % set->count) * set->dimension;
+    const float *other = set->vectors + (size_t)(random_next(state) % set->count) * set->dimension;
+    for (size_t i = 0; i < set->dimension; i++)
+        query[i] = one[i] + other[i];
+}
+
+/* A direction that has nothing to do with how the set is clustered, as the part that all questions share: the sum of
+ * many vectors of the set, each coordinate from other ones. */
+static void far_query(const struct vector_set *set, uint64_t *state, float *query)
+{
+    for (size_t i = 0; i < set->dimension; i++) {
+        query[i] = 0;
+        for (int j = 0; j < 4; j++)
+            query[i] += set->vectors[(size_t)(random_next(state) % set->count) * set->dimension + i];
+    }
+}
+
+/* Queries of one kind, with the best of each by a scan of all vectors. */
+struct calibration {
+    const struct vector_set *set;
+    float *queries; /* [CALIBRATION_QUERIES][dimension] */
+    struct best truth[CALIBRATION_QUERIES];
+};
+
+static bool calibration_init(struct calibration *calibration, const struct vector_set *set,
+                             void (*make)(const struct vector_set *, uint64_t *, float *))
+{
+    uint64_t state = 2;
+    calibration->set = set;
+    calibration->queries = malloc(CALIBRATION_QUERIES * set->dimension * sizeof(float));
+    if (!calibration->queries)
+        return false;
+    for (size_t q = 0; q < CALIBRATION_QUERIES; q++)
+        make(set, &state, calibration->queries + q * set->dimension);
+#pragma omp parallel for
+    for (size_t q = 0; q < CALIBRATION_QUERIES; q++)
+        exact_search(set, calibration->queries + q * set->dimension, &calibration->truth[q]);
+    return true;
+}
+
+static size_t count_found(const struct best *truth, const idx_t *labels, size_t label_count)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < truth->count; i++)
+        for (size_t j = 0; j < label_count; j++)
+            if (labels[j] == truth->ids[i]) {
+                found++;
+                break;
+            }
+    return found;
+}
+
+/* The share of the truly best that the index finds, in twice their number: rescoring with the true keys puts right
+ * what quantisation puts just behind the ten. */
+static double measure_recall(const FaissIndex *index, const struct calibration *calibration)
+{
+    enum { ASKED = 2 * CALIBRATION_BEST };
+    size_t found = 0, wanted = 0;
+    for (size_t q = 0; q < CALIBRATION_QUERIES; q++) {
+        idx_t labels[ASKED];
+        float scores[ASKED];
+        const float *query = calibration->queries + q * calibration->set->dimension;
+        if (faiss_Index_search(index, 1, query, ASKED, scores, labels))
+            return 0;
+        wanted += calibration->truth[q].count;
+        found += count_found(&calibration->truth[q], labels, ASKED);
+    }
+    return (double)found / (double)wanted;
+}
+
+/* Raises the number of lists looked at until the recall is reached. The number is kept in the index file. */
+static void raise_probes(FaissIndex *index, FaissIndexIVF *lists, const struct calibration *calibration)
+{
+    size_t most = faiss_IndexIVF_nlist(lists), probes = faiss_IndexIVF_nprobe(lists);
+    while (probes < most && measure_recall(index, calibration) < calibration_recall) {
+        probes += probes / 2 + 1;
+        faiss_IndexIVF_set_nprobe(lists, probes < most ? probes : most);
+    }
+}
+
+static enum lmk_status calibrate(FaissIndex *index, const struct vector_set *set, struct lmk_error *error)
+{
+    static void (*const kinds[])(const struct vector_set *, uint64_t *, float *) = {near_query, far_query};
+    FaissIndexIVF *lists = faiss_IndexIVF_cast(index);
+    if (!lists || set->count == 0)
+        return LMK_OK;
+    faiss_IndexIVF_set_nprobe(lists, faiss_IndexIVF_nlist(lists) / 64 + 1);
+    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
+        struct calibration calibration;
+        if (!calibration_init(&calibration, set, kinds[kind]))
+            return error_memory(error, CALIBRATION_QUERIES * set->dimension * sizeof(float));
+        raise_probes(index, lists, &calibration);
+        free(calibration.queries);
+    }
+    return LMK_OK;
+}
+
+/* ---- files */
+
+static enum lmk_status file_hash(const char *path, uint64_t *size, unsigned char hash[HASH128_BYTES],
+                                 struct lmk_error *error)
+{
+    struct mapped_file file;
+    enum lmk_status status = mapped_file_open(&file, path, error);
+    if (status)
+        return status;
+    *size = file.size;
+    hash128(file.data, file.size, hash);
+    mapped_file_close(&file);
+    return LMK_OK;
+}
+
+/* FAISS closes files that it opened itself without looking at what that gives, so it gets an open one. */
+static enum lmk_status write_file(const FaissIndex *index, const char *path, struct lmk_error *error)
+{
+    FILE *file = fopen(path, "wbe");
+    if (!file)
+        return error_system(error, "Cannot create %s", path);
+    errno = 0;
+    enum lmk_status status = LMK_OK;
+    if (faiss_write_index(index, file) || fflush(file) || fsync(fileno(file))) {
+        if (errno == 0)
+            errno = EIO;
+        status = error_system(error, "Cannot write the landmark segment %s. Free disk space, and run it again", path);
+    }
+    if (fclose(file) && !status)
+        status = error_system(error, "Cannot write the landmark segment %s", path);
+    return status;
+}
+
+static enum lmk_status sync_parent(const char *path, struct lmk_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    if (!directory)
+        return error_memory(error, strlen(path));
+    int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum lmk_status status = LMK_OK;
+    if (descriptor < 0 || (fsync(descriptor) && errno != EINVAL))
+        status = error_system(error, "Cannot write the directory %s to disk", directory);
+    if (descriptor >= 0)
+        close(descriptor);
+    free(directory);
+    return status;
+}
+
+static enum lmk_status write_whole(const FaissIndex *index, const char *path, uint64_t *size,
+                                   unsigned char hash[HASH128_BYTES], struct lmk_error *error)
+{
+    char *temporary;
+    if (asprintf(&temporary, "%s.tmp", path) < 0)
+        return error_memory(error, strlen(path) + 5);
+    enum lmk_status status = write_file(index, temporary, error);
+    if (!status)
+        status = file_hash(temporary, size, hash, error);
+    if (!status && rename(temporary, path))
+        status = error_system(error, "Cannot rename %s to %s", temporary, path);
+    if (!status)
+        status = sync_parent(path, error);
+    else
+        unlink(temporary);
+    free(temporary);
+    return status;
+}
+
+enum lmk_status landmarks_build(const char *path, const char *factory, const float *vectors, const uint64_t *ids,
+                                size_t count, size_t dimension, uint64_t *size, unsigned char hash[HASH128_BYTES],
+                                struct lmk_error *error)
+{
+    const struct vector_set set = {vectors, ids, count, dimension};
+    FaissIndex *index = NULL;
+    if (faiss_index_factory(&index, (int)dimension, factory, METRIC_INNER_PRODUCT))
+        return refused(factory, "make", error);
+    enum lmk_status status = train(index, &set, factory, error);
+    if (!status)
+        status = add(index, &set, factory, error);
+    if (!status)
+        status = calibrate(index, &set, error);
+    if (!status)
+        status = write_whole(index, path, size, hash, error);
+    faiss_Index_free(index);
+    return status;
+}
+
+/* ---- opening */
+
+static enum lmk_status changed(const char *path, const char *what, struct lmk_error *error)
+{
+    return error_set(error, LMK_CORRUPT,
+                     "The landmark segment %s is damaged: %s. It is derived from the store and can be built again: "
+                     "delete the file and run \"lmk index\".",
+                     path, what);
+}
+
+static enum lmk_status check_size(const char *path, uint64_t size, struct lmk_error *error)
+{
+    struct stat information;
+    if (stat(path, &information))
+        return errno == ENOENT ? changed(path, "the file is missing", error)
+                               : error_system(error, "Cannot look at the landmark segment %s", path);
+    return (uint64_t)information.st_size == size ? LMK_OK : changed(path, "its size is not the recorded one", error);
+}
+
+enum lmk_status landmarks_check(const char *path, uint64_t size, const unsigned char hash[HASH128_BYTES],
+                                struct lmk_error *error)
+{
+    uint64_t found_size;
+    unsigned char found_hash[HASH128_BYTES];
+    enum lmk_status status = check_size(path, size, error);
+    if (!status)
+        status = file_hash(path, &found_size, found_hash, error);
+    if (!status && (found_size != size || memcmp(found_hash, hash, HASH128_BYTES) != 0))
+        status = changed(path, "it does not match its checksum", error);
+    return status;
+}
+
+/* Files of IVF indexes with plain or scalar-quantised vectors can stay on disk; FAISS names the type first. */
+static int read_flags(const char *path)
+{
+    char type[4] = {0};
+    FILE *file = fopen(path, "rbe");
+    if (!file)
+        return 0;
+    size_t got = fread(type, 1, sizeof type, file);
+    fclose(file);
+    bool mappable = got == sizeof type && (memcmp(type, "IwFl", 4) == 0 || memcmp(type, "IwSq", 4) == 0);
+    return mappable ? MAP_FLAG : 0;
+}
+
+enum lmk_status landmarks_open(struct landmark_segment **segment, const char *path, size_t dimension, uint64_t size,
+                               const unsigned char hash[HASH128_BYTES], bool check, struct lmk_error *error)
+{
+    *segment = NULL;
+    enum lmk_status status = check ? landmarks_check(path, size, hash, error) : check_size(path, size, error);
+    if (status)
+        return status;
+    struct landmark_segment *opened = calloc(1, sizeof *opened);
+    if (!opened || !(opened->path = strdup(path))) {
+        landmarks_close(opened);
+        return error_memory(error, sizeof *opened);
+    }
+    if (faiss_read_index_fname(path, read_flags(path), &opened->index)) {
+        opened->index = NULL;
+        status = changed(path, faiss_get_last_error(), error);
+    } else if (faiss_Index_d(opened->index) != (int)dimension ||
+               faiss_Index_metric_type(opened->index) != METRIC_INNER_PRODUCT) {
+        status = changed(path, "its vectors are of another width or measure", error);
+    } else if ((opened->lists = faiss_IndexIVF_cast(opened->index)) != NULL) {
+        opened->probes = faiss_IndexIVF_nprobe(opened->lists);
+    }
+    if (status)
+        landmarks_close(opened);
+    else
+        *segment = opened;
+    return status;
+}
+
+void landmarks_close(struct landmark_segment *segment)
+{
+    if (!segment)
+        return;
+    if (segment->index)
+        faiss_Index_free(segment->index);
+    free(segment->path);
+    free(segment);
+}
+
+/* ---- searching */
+
+/* HNSW: the parameter is unknown to other types, which is fine. */
+static void set_ef_search(FaissIndex *index, double value)
+{
+    FaissParameterSpace *space = NULL;
+    FaissIndexIDMap *map = faiss_IndexIDMap_cast(index);
+    if (faiss_ParameterSpace_new(&space))
+        return;
+    faiss_ParameterSpace_set_index_parameter(space, map ? faiss_IndexIDMap_sub_index(map) : index, "efSearch", value);
+    faiss_ParameterSpace_free(space);
+}
+
+static void set_effort(struct landmark_segment *segment, size_t wanted, double effort)
+{
+    if (!segment->lists) {
+        set_ef_search(segment->index, effort * (double)(wanted > LEAST_EF_SEARCH ? wanted : LEAST_EF_SEARCH));
+        return;
+    }
+    double probes = ceil(effort * (double)segment->probes), most = (double)faiss_IndexIVF_nlist(segment->lists);
+    faiss_IndexIVF_set_nprobe(segment->lists, (size_t)(probes < 1 ? 1 : probes > most ? most : probes));
+}
+
+enum lmk_status landmarks_search(struct landmark_segment *segment, const float *query, size_t wanted, double effort,
+                                 uint64_t *ids, float *scores, size_t *found, struct lmk_error *error)
+{
+    size_t total = (size_t)faiss_Index_ntotal(segment->index);
+    *found = 0;
+    if (wanted > total)
+        wanted = total;
+    if (wanted == 0)
+        return LMK_OK;
+    idx_t *labels = malloc(wanted * sizeof *labels);
+    if (!labels)
+        return error_memory(error, wanted * sizeof *labels);
+    set_effort(segment, wanted, effort);
+    int code = faiss_Index_search(segment->index, 1, query, (idx_t)wanted, scores, labels);
+    /* Places that nothing was found for hold -1, behind the others. */
+    for (size_t i = 0; i < wanted && !code; i++)
+        if (labels[i] >= 0) {
+            scores[*found] = scores[i];
+            ids[(*found)++] = (uint64_t)labels[i];
+        }
+    free(labels);
+    if (code)
+        return error_set(error, LMK_CORRUPT, "FAISS cannot search the landmark segment %s (%.400s).", segment->path,
+                         faiss_get_last_error());
+    return LMK_OK;
+}

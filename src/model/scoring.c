@@ -1,0 +1,150 @@
+/* Here keys are rotated to their offset once for all queries; a sequence, with a query or two at a time, does it the
+ * other way round. */
+#include "src/model/scoring.h"
+
+#include "src/model/kernels.h"
+#include "src/model/limits.h"
+#include "src/model/rows.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUERIES_AT_ONCE = 12 };
+
+struct scoring {
+    const struct model_shape *shape;
+    size_t query_count; /* for one memory layer and KV head: the group's heads times the prompt's tokens */
+    float *queries;     /* [M][G][query_count][W]: far queries, scaled by 1 / sqrt(W) */
+    float *turns;       /* [N][2*W]: to each offset in a block */
+};
+
+/* Vectors [M][G][W], all rotated by the same distance. */
+static void rotate_all(const struct model_shape *shape, int64_t distance, const float *vectors, float *rotated)
+{
+    size_t width = shape->head_width, count = (size_t)shape->memory_layer_count * shape->kv_heads;
+    float turn[2 * LIMIT_HEAD_WIDTH];
+    double frequencies[LIMIT_HEAD_WIDTH / 2];
+    struct rotary rotary = {width, frequencies};
+    for (size_t i = 0; i < width / 2; i++)
+        frequencies[i] = pow((double)shape->rope_base, -2.0 * (double)i / (double)width);
+    rotary_turn(&rotary, distance, turn);
+    for (size_t i = 0; i < count; i++)
+        kernel_rotate(turn, width, vectors + i * width, rotated + i * width);
+}
+
+void scoring_rotate_landmark(const struct model_shape *shape, const float *landmark_key, float *rotated)
+{
+    rotate_all(shape, shape->block_tokens, landmark_key, rotated);
+}
+
+void scoring_turn_query(const struct model_shape *shape, const float *pooled, float *turned)
+{
+    rotate_all(shape, -(int64_t)shape->block_tokens, pooled, turned);
+}
+
+static void collect_queries(const struct scoring *scoring, const struct sequence *prompt, size_t m, size_t g,
+                            float *queries)
+{
+    const struct model_shape *shape = scoring->shape;
+    size_t group = shape->heads / shape->kv_heads, width = shape->head_width, tokens = sequence_tokens(prompt);
+    float factor = 1.0f / sqrtf((float)width);
+    for (size_t i = 0; i < scoring->query_count; i++) {
+        const float *query = sequence_far_query(prompt, m, g * group + i / tokens, i % tokens);
+        for (size_t j = 0; j < width; j++)
+            queries[i * width + j] = query[j] * factor;
+    }
+}
+
+static enum lmk_status prepare(struct scoring *scoring, const struct sequence *prompt, struct lmk_error *error)
+{
+    const struct model_shape *shape = scoring->shape;
+    size_t width = shape->head_width, heads = (size_t)shape->memory_layer_count * shape->kv_heads;
+    size_t size = heads * scoring->query_count * width, turn_size = 2 * (size_t)shape->block_tokens * width;
+    struct rotary rotary;
+    scoring->queries = malloc(size * sizeof(float));
+    scoring->turns = malloc(turn_size * sizeof(float));
+    if (!scoring->queries || !scoring->turns)
+        return error_memory(error, (size + turn_size) * sizeof(float));
+    enum lmk_status status = rotary_open(&rotary, width, shape->rope_base, error);
+    if (status)
+        return status;
+    rotary_turns(&rotary, 0, shape->block_tokens, scoring->turns);
+    rotary_close(&rotary);
+    for (size_t i = 0; i < heads; i++)
+        collect_queries(scoring, prompt, i / shape->kv_heads, i % shape->kv_heads,
+                        scoring->queries + i * scoring->query_count * width);
+    return LMK_OK;
+}
+
+enum lmk_status scoring_open(struct scoring **scoring, const struct lmk_model *model, const struct sequence *prompt,
+                             struct lmk_error *error)
+{
+    *scoring = NULL;
+    if (sequence_tokens(prompt) == 0)
+        return error_set(error, LMK_USAGE, "An empty prompt cannot score blocks.");
+    struct scoring *opened = calloc(1, sizeof *opened);
+    if (!opened)
+        return error_memory(error, sizeof *opened);
+    opened->shape = &model->shape;
+    opened->query_count = model->shape.heads / model->shape.kv_heads * sequence_tokens(prompt);
+    enum lmk_status status = prepare(opened, prompt, error);
+    if (status) {
+        scoring_close(opened);
+        return status;
+    }
+    *scoring = opened;
+    return LMK_OK;
+}
+
+void scoring_close(struct scoring *scoring)
+{
+    if (!scoring)
+        return;
+    free(scoring->queries);
+    free(scoring->turns);
+    free(scoring);
+}
+
+/* Log-sum-exp of one query's scores [N], which become probabilities and are added to token_scores (may be NULL). */
+static double take_query(float *scores, size_t tokens, float *token_scores)
+{
+    float maximum, sum = kernel_exponentials(scores, tokens, &maximum);
+    if (token_scores)
+        kernel_add_scaled(scores, 1.0f / sum, tokens, token_scores);
+    return (double)(maximum + logf(sum));
+}
+
+/* The sum of the log-sum-exps of one memory layer's KV head `i` (of all layers), with the keys [N][W] rotated. */
+static double score_head(const struct scoring *scoring, size_t i, const float *keys, float *token_scores)
+{
+    size_t tokens = scoring->shape->block_tokens, width = scoring->shape->head_width, count = scoring->query_count;
+    const float *queries = scoring->queries + i * count * width;
+    float scores[QUERIES_AT_ONCE * LIMIT_BLOCK_TOKENS];
+    double sum = 0;
+    for (size_t q = 0; q < count; q += QUERIES_AT_ONCE) {
+        size_t some = count - q < QUERIES_AT_ONCE ? count - q : QUERIES_AT_ONCE;
+        rows_multiply(TENSOR_F32, keys, tokens, width, queries + q * width, some, scores);
+        for (size_t s = 0; s < some; s++)
+            sum += take_query(scores + s * tokens, tokens, token_scores);
+    }
+    return sum;
+}
+
+double scoring_block(const struct scoring *scoring, enum tensor_type type, const void *keys, float *token_scores)
+{
+    const struct model_shape *shape = scoring->shape;
+    size_t tokens = shape->block_tokens, width = shape->head_width;
+    size_t heads = (size_t)shape->memory_layer_count * shape->kv_heads, bytes = rows_bytes(type, tokens * width);
+    float rotated[LIMIT_BLOCK_TOKENS * LIMIT_HEAD_WIDTH];
+    double sum = 0;
+    if (token_scores)
+        memset(token_scores, 0, tokens * sizeof *token_scores);
+    for (size_t i = 0; i < heads; i++) {
+        rows_unpack(type, (const char *)keys + i * bytes, rotated, tokens * width);
+        for (size_t t = 0; t < tokens; t++)
+            kernel_rotate(scoring->turns + t * 2 * width, width, rotated + t * width, rotated + t * width);
+        sum += score_head(scoring, i, rotated, token_scores);
+    }
+    return sum / (double)(heads * scoring->query_count);
+}

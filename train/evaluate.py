@@ -1,0 +1,376 @@
+"""Evaluates a model on held-out material.
+
+    python3 -m train.evaluate --config FILE (--checkpoint FILE | --gguf FILE) --tokenizer MODEL --text FOLDER --parts FOLDER
+                              --questions FILE --out FILE.json [--pieces tokenizer.json --teacher MODEL.onnx]
+                              [--ask 2000] [--blocks 30000] [--batches 6]
+
+Retrieval: held-out passages packed one after another into contexts of 32 blocks, and each as its own document; a hit is
+any block that overlaps the gold passage. Once among these blocks alone, once with further held-out texts (--text) up to
+--blocks. Landmarks alone, BM25 on token ids of each block, their z-scored sum, and the teacher on each block alone.
+
+Reading: the tasks of training on held-out contexts (--parts, --questions), teacher-forced by kind, and greedy answers to
+real questions (exact match and F1). Language: loss on held-out text with and without memory.
+"""
+import argparse
+import dataclasses
+import glob
+import json
+import re
+import string
+import time
+from collections import Counter
+
+import numpy as np
+import torch
+
+from . import checkpoint, losses
+from .config import load_config
+from .data import QUERY_PIECES, KINDS, StepShape
+from .feed import Feed
+from .pack import BLOCK, document_blocks
+from .teacher import INSTRUCTION, Teacher, WordPiece, padded
+from .tokenizer import BOS, NEWLINE, load, prompt_ids
+from .train import Trainer
+
+SOURCES = ("squad-split", "squad-sample", "squad-sentences", "fairytaleqa")
+CONTEXT = 32
+
+
+# ---------------------------------------------------------------- what is searched
+
+
+class Collection:
+    """Blocks of contexts, and which of them overlap each passage."""
+
+    def __init__(self):
+        self.contexts, self.documents, self.spans = [], [], []
+
+    def add(self, tokens, documents):
+        """A context of up to 32 blocks -> number of its first block."""
+        full = np.zeros((CONTEXT, BLOCK), np.uint16)
+        full[:len(tokens)] = tokens
+        numbers = np.full(CONTEXT, -1, np.int64)
+        numbers[:len(documents)] = documents
+        self.contexts.append(full)
+        self.documents.append(numbers)
+        return (len(self.contexts) - 1) * CONTEXT
+
+    def kept(self):
+        """Blocks with text in them [C * 32]."""
+        return (np.stack(self.contexts) != 0).any(-1).reshape(-1)
+
+
+def packed(passages, encode):
+    """Passages one after another; a passage that does not fit begins the next context."""
+    out, ids, spans = Collection(), [BOS], []
+
+    def close():
+        first = out.add(np.array(ids + [0] * (-len(ids) % BLOCK), np.uint16).reshape(-1, BLOCK),
+                        np.zeros(-(-len(ids) // BLOCK), np.int64))
+        out.spans += [(first + a // BLOCK, first + (b - 1) // BLOCK) for a, b in spans]
+
+    for passage in passages:
+        body = encode(passage["text"])[:CONTEXT * BLOCK - 2]
+        if len(ids) + len(body) > CONTEXT * BLOCK:
+            close()
+            ids, spans = [BOS], []
+        spans.append((len(ids), len(ids) + len(body)))
+        ids += body + [NEWLINE]
+        ids = ids[:CONTEXT * BLOCK]
+    close()
+    return out
+
+
+def apart(passages, encode):
+    """Each passage its own document, its title as first line."""
+    out, blocks, numbers, spans = Collection(), [], [], []
+
+    def close():
+        first = out.add(np.concatenate(blocks), np.array(numbers))
+        out.spans += [(first + a, first + b) for a, b in spans]
+
+    for number, passage in enumerate(passages):
+        title = encode(passage["title"]) + [NEWLINE] if passage["title"] else []
+        made = document_blocks(title + encode(passage["text"]))[:CONTEXT]
+        if len(numbers) + len(made) > CONTEXT:
+            close()
+            blocks, numbers, spans = [], [], []
+        spans.append((len(numbers), len(numbers) + len(made) - 1))
+        blocks.append(made)
+        numbers += [number] * len(made)
+    close()
+    return out
+
+
+def further_texts(folder, encode, blocks):
+    """Contexts from other held-out texts, about `blocks` blocks of them -> [(tokens, documents)]"""
+    out, count = [], 0
+    for name in sorted(glob.glob(f"{folder}/wiki*.dev.jsonl")) + sorted(glob.glob(f"{folder}/books*.dev.jsonl")):
+        for line in open(name, encoding="utf-8"):
+            record = json.loads(line)
+            made = document_blocks(encode(record["title"] + "\n" + record["text"]))
+            for first in range(0, len(made), CONTEXT):
+                if count >= blocks:
+                    return out
+                out.append((made[first:first + CONTEXT], np.zeros(len(made[first:first + CONTEXT]), np.int64)))
+                count += len(out[-1][0])
+    return out
+
+
+# ---------------------------------------------------------------- scores
+
+
+@torch.no_grad()
+def landmark_vectors(trainer, collection, batch=16):
+    """-> joint landmarks [C * 32, D'] on the device"""
+    out, top = [], max(trainer.shape.memory_layers)
+    for first in range(0, len(collection.contexts), batch):
+        tokens = torch.from_numpy(np.stack(collection.contexts[first:first + batch]).astype(np.int64)).to(trainer.device)
+        documents = torch.from_numpy(np.stack(collection.documents[first:first + batch])).to(trainer.device)
+        rows = torch.cat((tokens, torch.full_like(tokens[:, :, :1], trainer.shape.landmark)), 2).flatten(1)
+        _, memory = trainer.model.run_documents(rows, documents, trainer.dtype, top)
+        out.append(trainer.model.landmark_keys(memory).flatten(2).flatten(0, 1))
+    return torch.cat(out)
+
+
+@torch.no_grad()
+def query_vectors(trainer, prompts, batch=512):
+    """prompts: lists of fewer than 64 ids -> [Q, D']"""
+    out = []
+    for first in range(0, len(prompts), batch):
+        part = prompts[first:first + batch]
+        rows = torch.from_numpy(padded(part, BLOCK).astype(np.int64)).to(trainer.device)
+        tokens = torch.arange(BLOCK) < torch.tensor([len(p) for p in part])[:, None]
+        queries = trainer.model.run_prompts(rows, dtype=trainer.dtype)
+        out.append(trainer.model.pooled_query(queries, tokens.to(trainer.device)).flatten(1))
+    return torch.cat(out)
+
+
+def bm25_scores(blocks, queries, k1=1.2, b=0.75):
+    """blocks uint16 [N, 63], 0 is padding; queries: lists of ids -> float32 [Q, N]"""
+    count = len(blocks)
+    tokens = blocks.reshape(-1).astype(np.int64)
+    owner = np.repeat(np.arange(count), BLOCK)[tokens > 5]
+    tokens = tokens[tokens > 5]
+    length = np.bincount(owner, minlength=count)
+    pair, frequency = np.unique(tokens * count + owner, return_counts=True)
+    token, owner = pair // count, pair % count
+    first = np.searchsorted(token, np.arange(65537))
+    weight = frequency * (k1 + 1) / (frequency + k1 * (1 - b + b * length[owner] / length.mean()))
+    out = np.zeros((len(queries), count), np.float32)
+    for row, ids in zip(out, queries):
+        for t in set(ids):
+            here = slice(first[t], first[t + 1])
+            found = here.stop - here.start
+            row[owner[here]] += np.log(1 + (count - found + 0.5) / (found + 0.5)) * weight[here]
+    return out
+
+
+def z_scored(scores):
+    return (scores - scores.mean(1, keepdims=True)) / (scores.std(1, keepdims=True) + 1e-9)
+
+
+def hits(scores, spans, at=(1, 5, 20, 100)):
+    """Share of the questions with a block of their span among the best -> {R@k: (value, half of the 95 % interval)}"""
+    best = np.argsort(-scores, 1, kind="stable")[:, :max(at)]
+    found = np.array([(row >= a) & (row <= b) for row, (a, b) in zip(best, spans)])
+    out = {}
+    for k in at:
+        share = found[:, :k].any(1).mean()
+        out[f"R@{k}"] = (round(float(share), 4), round(1.96 * (share * (1 - share) / len(found)) ** 0.5, 4))
+    return out
+
+
+def retrieval(trainer, collection, asked, tokenizer, teacher, pieces):
+    """asked: [(question, passage number)] -> {method: hits}"""
+    kept = collection.kept()
+    number = np.cumsum(kept) - 1
+    spans = [tuple(number[list(collection.spans[passage])]) for _, passage in asked]
+    prompts = [prompt_ids(tokenizer.encode, question)[:BLOCK - 1] for question, _ in asked]
+    keys = landmark_vectors(trainer, collection)[torch.from_numpy(kept).to(trainer.device)]
+    landmark = (query_vectors(trainer, prompts) @ keys.t()).cpu().numpy()
+    blocks = np.concatenate(collection.contexts)[kept]
+    lexical = bm25_scores(blocks, [tokenizer.encode(question) for question, _ in asked])
+    both = z_scored(landmark) + z_scored(lexical)
+    out = {"blocks": len(blocks), "questions": len(asked), "landmark": hits(landmark, spans), "bm25": hits(lexical, spans),
+           "sum": hits(both, spans)}
+    if teacher:
+        text = [tokenizer.decode([NEWLINE] + [int(i) for i in row if i > 4])[1:] for row in blocks]
+        embedded = teacher.embed(padded([pieces.encode(t, 128) for t in text], 128))
+        wanted = teacher.embed(padded([pieces.encode(INSTRUCTION + q, QUERY_PIECES * 2) for q, _ in asked], QUERY_PIECES * 2))
+        taught = (wanted @ embedded.t()).cpu().numpy()
+        out["teacher"] = hits(taught, spans)
+        out["teacher sum"] = hits(z_scored(taught) + z_scored(lexical), spans)
+    return out
+
+
+def held_out_questions(folder, count, seed=0):
+    """-> (passages, [(question, passage number)])"""
+    passages = [json.loads(line) for line in open(f"{folder}/qa-train.dev.jsonl", encoding="utf-8")]
+    passages = [p for p in passages if p["source"] in SOURCES]
+    asked = [(q["question"], i) for i, p in enumerate(passages) for q in p["qas"]]
+    order = np.random.default_rng(seed).permutation(len(asked))[:count]
+    return passages, [asked[i] for i in order]
+
+
+def retrieval_tables(trainer, options, tokenizer, teacher, pieces):
+    passages, asked = held_out_questions(options.text, options.ask)
+    out = {}
+    for name, build in (("packed", packed), ("apart", apart)):
+        collection = build(passages, tokenizer.encode)
+        out[name] = retrieval(trainer, collection, asked, tokenizer, teacher, pieces)
+        for tokens, documents in further_texts(options.text, tokenizer.encode, options.blocks - collection.kept().sum()):
+            collection.add(tokens, documents)
+        if name == "packed" or not options.quick:
+            out[name + ", more"] = retrieval(trainer, collection, asked, tokenizer, teacher, pieces)
+    return out
+
+
+# ---------------------------------------------------------------- reading
+
+
+def plain(answer):
+    """An answer as SQuAD compares it."""
+    kept = "".join(c for c in answer.lower() if c not in string.punctuation)
+    return re.sub(r"\b(a|an|the)\b", " ", kept).split()
+
+
+def f1(answer, gold):
+    answer, gold = plain(answer), plain(gold)
+    common = sum((Counter(answer) & Counter(gold)).values())
+    return 2 * common / (len(answer) + len(gold)) if common else 0.0
+
+
+@torch.no_grad()
+def greedy(trainer, batch, memory):
+    """Continues every prompt of a batch -> lists of ids up to the newline"""
+    prompts, length = batch["prompts"].clone(), batch["prompt_length"].clone()
+    index = torch.arange(prompts.shape[1], device=trainer.device)
+    prompts = prompts * (index < length[:, None])
+    visible = batch["visible"].unflatten(0, (-1, trainer.step.prompts))
+    row = torch.arange(len(prompts), device=trainer.device)
+    for _ in range(trainer.step.answer):
+        h, _ = trainer.model.run_prompts(prompts, memory, visible, trainer.dtype)
+        token = trainer.model.logits(h[row, length - 1]).argmax(-1)
+        length = (length + 1).clamp(max=prompts.shape[1])
+        prompts[row, length - 1] = token
+    answers = []
+    for ids, first in zip(prompts.tolist(), batch["prompt_length"].tolist()):
+        ids = ids[first:]
+        answers.append(ids[:ids.index(NEWLINE)] if NEWLINE in ids else ids)
+    return answers
+
+
+@torch.no_grad()
+def reading(trainer, feed, tokenizer, batches):
+    """Teacher-forced recall and gates by kind on held-out contexts; exact match and F1 of greedy answers."""
+    right, entries, matches, overlaps = Counter(), [], [], []
+    for _ in range(batches):
+        _, _, made = feed.next()
+        batch = trainer.upload(made)
+        h, memory = trainer.model.run_documents(batch["rows"], batch["documents"], trainer.dtype)
+        keys = trainer.model.landmark_keys(memory)
+        parts = trainer.read_loss(memory, keys, batch)
+        parts.update(trainer.stream_loss(h, memory, keys, batch))
+        good, asked, kind = parts.pop("by_kind")
+        for index, name in enumerate(KINDS):
+            chosen = (kind == index) & asked.any(1)
+            right[name, "tokens"] += int(asked[chosen].sum())
+            right[name, "right"] += int(good[chosen].sum())
+            right[name, "answers"] += int(chosen.sum())
+            right[name, "whole"] += int((good | ~asked)[chosen].all(1).sum())
+        entries.append({name: value.float().cpu().numpy() for name, value in parts.items()})
+        for i, ids in enumerate(greedy(trainer, batch, memory)):
+            count = int(batch["answer_length"][i])
+            if int(batch["kind"][i]) == 0 and count:
+                first = int(batch["prompt_length"][i])
+                gold = tokenizer.decode(batch["prompts"][i, first:first + count - 1].tolist())
+                answer = tokenizer.decode(ids)
+                matches.append(plain(answer) == plain(gold))
+                overlaps.append(f1(answer, gold))
+    kinds = {name: {"tokens": right[name, "right"] / max(1, right[name, "tokens"]),
+                    "whole": right[name, "whole"] / max(1, right[name, "answers"]), "answers": right[name, "answers"]}
+             for name in KINDS}
+    mean = {name: np.mean([e[name] for e in entries], 0).round(4).tolist() for name in entries[0]}
+    return {"by_kind": kinds, **mean, "exact match": float(np.mean(matches)), "F1": float(np.mean(overlaps)),
+            "greedy answers": len(matches)}
+
+
+@torch.no_grad()
+def language(trainer, feed, batches):
+    """Loss of held-out natural contexts with the memory, with near blocks only, and without; and in the second half."""
+    out, variants = {}, {"memory": {}, "near blocks": {"reach": trainer.shape.near_blocks - 1}, "own block": {"reach": 0}}
+    kept = trainer.model.shape
+    batch_list = [trainer.upload(feed.next()[2]) for _ in range(batches)]
+    for name, change in variants.items():
+        trainer.model.shape = trainer.shape = dataclasses.replace(kept, **change)
+        trainer.model.use_compiler(False)
+        sums = np.zeros((2, 2))
+        for batch in batch_list:
+            natural = slice(0, trainer.step.natural)
+            rows, documents = batch["rows"][natural], batch["documents"][natural]
+            h, _ = trainer.model.run_documents(rows, documents, trainer.dtype)
+            target = losses.next_tokens(rows, documents, kept)
+            half = rows.shape[1] // 2
+            for i, part in enumerate((slice(0, None), slice(half, None))):
+                for row in range(len(rows)):
+                    loss = losses.token_loss(h[row, part], trainer.model.output_norm, trainer.model.embedding,
+                                             target[row, part], kept.epsilon)
+                    sums[i] += loss.item(), (target[row, part] != losses.IGNORED).sum().item()
+        out[name] = {"all": round(sums[0, 0] / sums[0, 1], 4), "second half": round(sums[1, 0] / sums[1, 1], 4)}
+    trainer.model.shape = trainer.shape = kept
+    trainer.model.use_compiler(False)
+    return out
+
+
+def run(options):
+    shape, step, settings = load_config(options.config)
+    tokenizer = load(options.tokenizer)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    feed = Feed(options.parts, (options.tokenizer, "", options.questions), StepShape(**step), options.workers, seed=77)
+    trainer = Trainer(shape, StepShape(**step), settings, device, False)
+    if options.gguf:
+        from . import gguf
+        from .weights import load_weights
+        load_weights(trainer.model, gguf.read(options.gguf)[1])
+    else:
+        checkpoint.load(options.checkpoint, trainer.model)
+    teacher = Teacher(options.teacher, device, torch.float16 if device == "cuda" else torch.float32) if options.teacher else None
+    pieces = WordPiece(options.pieces) if options.pieces else None
+    results, began = {}, time.time()
+
+    def keep(name, value):
+        results[name] = value
+        results["seconds"] = round(time.time() - began, 1)
+        json.dump(results, open(options.out, "w"), indent=1)
+        print(name, json.dumps(value), f"{time.time() - began:.0f} s", flush=True)
+
+    with torch.no_grad():
+        keep("retrieval", retrieval_tables(trainer, options, tokenizer, teacher, pieces))
+        keep("reading", reading(trainer, feed, tokenizer, options.batches))
+        keep("language", language(trainer, feed, max(1, options.batches // 3)))
+    feed.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--checkpoint", default="")
+    parser.add_argument("--gguf", default="")
+    parser.add_argument("--tokenizer", required=True)
+    parser.add_argument("--text", required=True, help="folder of NAME.dev.jsonl")
+    parser.add_argument("--parts", required=True, help="folder of packed held-out texts")
+    parser.add_argument("--questions", required=True, help="held-out passages with questions")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--pieces", default="")
+    parser.add_argument("--teacher", default="")
+    parser.add_argument("--ask", type=int, default=2000)
+    parser.add_argument("--blocks", type=int, default=30000)
+    parser.add_argument("--batches", type=int, default=6)
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--quick", action="store_true", help="leave out the largest variant of passages apart")
+    run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,344 @@
+"""Trains a landmark model until a point in time.
+
+    python3 -m train.train --config FILE --data FOLDER --tokenizer MODEL --questions FILE --out FOLDER
+                           [--pieces tokenizer.json --teacher MODEL.onnx] [--resume CHECKPOINT]
+                           [--seconds 1200 | --end FILE] [--workers 12]
+
+--end names a file with the moment (seconds since 1970) at which training is to stop; it may change while training runs.
+Writes log.jsonl, stable.pt (weights before the learning rate falls: what the next run resumes) and final.pt.
+
+A step's loss is a weighted sum (config.Settings): next tokens of the contexts; retrieval of blocks by prompts alone
+(pass 1; contrast and distillation); answers read from the context's blocks as far memory (pass 2), and the landmark
+scores at those answers, and at copies inside the contexts.
+"""
+import argparse
+import dataclasses
+import json
+import os
+import time
+
+import torch
+import torch.nn.functional as F
+
+from . import checkpoint, losses
+from .config import load_config
+from .data import KINDS, StepShape
+from .feed import Feed
+from .model import LandmarkModel, count_parameters, linear, rms_norm
+from .muon import Muon
+from .teacher import Teacher
+
+
+class TeacherTable:
+    """The teacher's embeddings of natural blocks, computed when a context is first seen."""
+
+    def __init__(self, teacher, step, capacity, device):
+        self.teacher, self.step = teacher, step
+        self.table = torch.zeros(capacity, step.blocks, teacher.width, dtype=torch.float16, device=device)
+
+    def __call__(self, numbers, fresh, batch):
+        """-> (targets of the natural and question blocks [B', N, E], questions [P, E])"""
+        step = self.step
+        embedded = self.teacher.embed(batch["block_pieces"]).half().unflatten(0, (-1, step.blocks))
+        new = [number for number, first in zip(numbers, fresh) if first]
+        if new:
+            self.table[torch.tensor(new, device=self.table.device)] = embedded[:len(new)]
+        blocks = torch.cat((self.table[torch.tensor(numbers, device=self.table.device)], embedded[len(new):])).float()
+        around = F.pad(blocks, (0, 0, 1, 1))
+        around = F.normalize(around[:, :-2] + blocks + around[:, 2:], dim=-1)
+        return (blocks + around) / 2, self.teacher.embed(batch["query_pieces"])
+
+
+class Stored:
+    """Landmarks of the last steps, as further negatives: joint keys, teacher's targets, whether there is text."""
+
+    def __init__(self, steps):
+        self.steps, self.kept = steps, []
+
+    def add(self, keys, aims, filled):
+        self.kept = (self.kept + [(keys.detach(), aims, filled)])[-self.steps:] if self.steps else []
+
+    def columns(self):
+        return [torch.cat(parts) for parts in zip(*self.kept)]
+
+
+class Trainer:
+    def __init__(self, shape, step, settings, device, compile_layers):
+        self.shape, self.step, self.settings, self.device = shape, step, settings, device
+        self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
+        self.model = LandmarkModel(shape, compile_layers).to(device)
+        self.token_loss = torch.compile(losses.token_loss, dynamic=False) if compile_layers else losses.token_loss
+        matrices = [p for p in self.model.layers.parameters() if p.dim() == 2]
+        others = [p for p in self.model.parameters() if p.dim() == 1] + [self.model.embedding]
+        self.optimisers = [Muon(matrices, settings.muon_rate),
+                           torch.optim.AdamW(others, settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)]
+        self.rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
+        self.stored = Stored(settings.stored_steps)
+        self.skipped = 0
+
+    # ------------------------------------------------------------ a step's tensors
+
+    def upload(self, batch):
+        out = {}
+        for name, value in batch.items():
+            if value is None or name.endswith("pieces"):
+                continue
+            value = value.astype("int64") if value.dtype.kind in "ui" else value
+            value = torch.from_numpy(value)
+            out[name] = value.pin_memory().to(self.device, non_blocking=True) if self.device == "cuda" else value
+        landmark = torch.full_like(out["tokens"][:, :, :1], self.shape.landmark)
+        out["rows"] = torch.cat((out["tokens"], landmark), 2).flatten(1)
+        out["filled"] = (out["tokens"] != self.shape.padding).any(2)
+        return out
+
+    def loss(self, batch, aims, questions, number):
+        """batch: of upload; aims [B', N, E], questions [P, E] of the teacher or None. -> (loss, {name: value})"""
+        h, memory = self.model.run_documents(batch["rows"], batch["documents"], self.dtype)
+        keys = self.model.landmark_keys(memory)                                           # [B, N, L, G, D]
+        parts = {"language": self.language_loss(h, batch)}
+        parts.update(self.find_loss(keys, batch, aims, questions, number))
+        parts.update(self.read_loss(memory, keys, batch))
+        if self.step.synthetic:
+            parts.update(self.stream_loss(h, memory, keys, batch))
+        settings = self.settings
+        total = sum(getattr(settings, name) * parts[name] for name in
+                    ("language", "contrast", "distillation", "drift", "answer", "gate") if name in parts)
+        if "stream" in parts:
+            total = total + settings.stream * parts["stream"] + settings.gate * parts["stream_gate"]
+        return total, parts
+
+    def language_loss(self, h, batch):
+        target = losses.next_tokens(batch["rows"], batch["documents"], self.shape)
+        total, chunk = 0, 16 * h.shape[1]
+        for part, aim in zip(h.flatten(0, 1).split(chunk), target.flatten().split(chunk)):
+            total = total + self.token_loss(part, self.model.output_norm, self.model.embedding, aim, self.shape.epsilon)
+        return total / (target != losses.IGNORED).sum()
+
+    def find_loss(self, keys, batch, aims, questions, number):
+        step, settings = self.step, self.settings
+        row = torch.arange(step.prompt_rows, device=self.device)
+        pooled = self.model.pooled_query(self.model.run_prompts(batch["prompts"], dtype=self.dtype),
+                                         row < batch["prompt_length"][:, None]).flatten(1)
+        joint = keys.flatten(2)                                                           # [B, N, L * G * D]
+        scores = torch.einsum("pd,bnd->pbn", pooled, joint)
+        count, contexts = len(pooled), len(joint)
+        context = torch.arange(count, device=self.device) // step.prompts
+        gold = F.one_hot(context, contexts)[:, :, None].bool() & batch["find"][:, None]
+        taught = step.natural + step.questions
+        filled = batch["filled"]
+        teacher = None
+        stored_scores = scores.new_zeros(count, 0)
+        use_stored = number >= settings.stored_from and self.stored.kept
+        if use_stored:
+            old_keys, old_aims, old_filled = self.stored.columns()
+            stored_scores = (pooled @ old_keys.t()).masked_fill(~old_filled, losses.NEVER)
+        if aims is not None:
+            flat = aims.flatten(0, 1)
+            teacher = (questions @ flat.t()).masked_fill(~filled[:taught].flatten(), losses.NEVER)
+            if use_stored:
+                teacher = torch.cat((teacher, (questions @ old_aims.t()).masked_fill(~old_filled, losses.NEVER)), 1)
+            teacher = teacher / settings.temperature
+        out = losses.find_losses(scores.masked_fill(~filled, losses.NEVER), gold, batch["near"], teacher, stored_scores,
+                                 taught * step.blocks)
+        out["drift"] = scores.mean((1, 2)).square().mean()
+        self.stored.add(joint[:taught].flatten(0, 1), aims.flatten(0, 1) if aims is not None else joint.new_zeros(
+            taught * step.blocks, 1), filled[:taught].flatten())
+        return out
+
+    def read_loss(self, memory, keys, batch):
+        """Answers in pass 2, and the landmark scores where their tokens are predicted."""
+        step = self.step
+        visible = batch["visible"].unflatten(0, (-1, step.prompts))
+        h, read = self.model.run_prompts(batch["prompts"], memory, visible, self.dtype)
+        index = torch.arange(step.answer, device=self.device)
+        at = (batch["prompt_length"][:, None] - 1 + index).clamp(max=step.prompt_rows - 2)          # [P, A]
+        asked = index < batch["answer_length"][:, None]
+        target = torch.where(asked, batch["prompts"].gather(1, at + 1), losses.IGNORED)
+        states = h.gather(1, at[:, :, None].expand(-1, -1, h.shape[2]))
+        logits = linear(rms_norm(states, self.model.output_norm, self.shape.epsilon), self.model.embedding).float()
+        answer = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=losses.IGNORED)
+        right = (logits.detach().argmax(-1) == target) & asked
+        copied = asked & ~(batch["closed"][:, None] & (index == batch["answer_length"][:, None] - 1))
+        gate, mean, uniform = losses.gate_losses(
+            *self.gate_inputs(read, keys.repeat_interleave(step.prompts, 0), at), batch["read"][:, None],
+            batch["visible"][:, None].expand(-1, step.answer, -1), copied & batch["read"].any(1)[:, None],
+            self.settings.gate_temperature)
+        return {"answer": answer, "gate": gate, "gate_by_head": mean, "gate_uniform": uniform,
+                "by_kind": (right, asked, batch["kind"])}
+
+    def gate_inputs(self, states, keys, at):
+        """states {layer: q [P, T, H, D], own [P, G, H/G, T]}; at [P, A] -> (scores [P, A, L, H, N], own [P, A, L, H])"""
+        queries, own = [], []
+        for layer in self.shape.memory_layers:
+            q, o = states[layer]["q"], states[layer]["own"]
+            queries.append(q.gather(1, at[:, :, None, None].expand(-1, -1, *q.shape[2:])))
+            o = o.flatten(1, 2).transpose(1, 2)                                           # [P, T, H]
+            own.append(o.gather(1, at[:, :, None].expand(-1, -1, o.shape[2])))
+        scores = losses.landmark_scores(torch.stack(queries, 2), keys, at % self.shape.rows, self.shape)
+        return scores, torch.stack(own, 2)
+
+    def stream_loss(self, h, memory, keys, batch):
+        """Copies inside the synthetic contexts: their tokens, and the landmark scores where they are predicted."""
+        first, shape = self.step.natural + self.step.questions, self.shape
+        counted = batch["stream_at"] >= 0
+        at = batch["stream_at"].clamp(min=0)
+        rows = batch["rows"][first:]
+        offset = at % shape.rows
+        after = at + torch.where(offset == shape.block_size - 1, 2, 1)
+        target = torch.where(counted, rows.gather(1, after.clamp(max=rows.shape[1] - 1)), losses.IGNORED)
+        states = h[first:].gather(1, at[:, :, None].expand(-1, -1, h.shape[2]))
+        logits = linear(rms_norm(states, self.model.output_norm, shape.epsilon), self.model.embedding).float()
+        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=losses.IGNORED)
+        recall = losses.log_mean((logits.detach().argmax(-1) == target).float(), counted.float())
+        block = torch.arange(self.step.blocks, device=self.device)
+        back = (at // shape.rows)[:, :, None] - block
+        part = {layer: {name: states_[name][first:] for name in ("q", "own")} for layer, states_ in memory.items()}
+        gate, mean, uniform = losses.gate_losses(
+            *self.gate_inputs(part, keys[first:], at), block == batch["stream_gold"][:, :, None],
+            (back >= shape.near_blocks) & (back <= shape.reach), counted, self.settings.gate_temperature)
+        return {"stream": loss, "stream_gate": gate, "stream_recall": recall, "stream_gate_by_head": mean,
+                "stream_uniform": uniform}
+
+    # ------------------------------------------------------------ the update
+
+    def update(self, total, factor):
+        """Backward and one step at `factor` of the learning rates; a step with anything not finite is left out."""
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.stack([g.norm() for g in gradients]).norm()
+        if not torch.isfinite(norm):
+            self.skipped += 1
+            return norm
+        torch.nn.utils.clip_grad_norm_([p for g in self.optimisers[1].param_groups for p in g["params"]], 1.0)
+        rates = iter(self.rates)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = next(rates) * factor
+            optimiser.step()
+        return norm
+
+
+def by_kind(right, asked, kind):
+    """-> {kind: (share of answer tokens right, share of whole answers right, answers)}"""
+    out = {}
+    whole, has = (right | ~asked).all(1), asked.any(1)
+    for index, name in enumerate(KINDS):
+        chosen = (kind == index) & has
+        if chosen.any():
+            tokens = asked[chosen].sum()
+            out[name] = [round((right[chosen].sum() / tokens).item(), 4), round(whole[chosen].float().mean().item(), 4),
+                         int(chosen.sum())]
+    return out
+
+
+def log_entry(parts):
+    entry = {"by_kind": by_kind(*parts.pop("by_kind"))}
+    for name, value in parts.items():
+        value = value.detach().float()
+        entry[name] = round(value.item(), 5) if value.dim() == 0 else [[round(x, 4) for x in row] for row in value.tolist()]
+    return entry
+
+
+class Clock:
+    """Where in its time a run is. The end can move."""
+
+    def __init__(self, seconds, end_file, decay_share, warm_up):
+        self.start, self.seconds, self.end_file = time.time(), seconds, end_file
+        self.decay_share, self.warm_up = decay_share, warm_up
+        self.refresh()
+
+    def refresh(self):
+        self.end = self.start + self.seconds
+        if self.end_file and os.path.exists(self.end_file):
+            text = open(self.end_file).read().strip()
+            self.end = float(text) if text else self.end
+
+    def decay_from(self):
+        return self.end - self.decay_share * (self.end - self.start)
+
+    def factor(self, number):
+        """Share of the learning rate at a step."""
+        now = time.time()
+        falling = (self.end - now) / max(1e-9, self.end - self.decay_from())
+        return min(1.0, (number + 1) / self.warm_up, max(0.0, falling))
+
+
+def run(options):
+    shape, step, settings = load_config(options.config)
+    step = StepShape(**step)
+    os.makedirs(options.out, exist_ok=True)
+    clock = Clock(options.seconds, options.end, settings.decay_share, settings.warm_up)
+    log = open(f"{options.out}/log.jsonl", "a", buffering=1)
+
+    def write(**entry):
+        print(json.dumps({"time": round(time.time() - clock.start, 1), **entry}), file=log)
+
+    arguments = (options.tokenizer, options.pieces, options.questions)
+    feed = Feed(options.data, arguments, step, options.workers, options.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.manual_seed(options.seed)
+    trainer = Trainer(shape, step, settings, device, device == "cuda" and not options.eager)
+    if options.resume:
+        checkpoint.load(options.resume, trainer.model)
+    teach = None
+    if options.teacher:
+        teacher = Teacher(options.teacher, device, torch.float16 if device == "cuda" else torch.float32)
+        teach = TeacherTable(teacher, step, options.capacity, device)
+    write(event="start", parameters=count_parameters(trainer.model), step=dataclasses.asdict(step),
+          settings=dataclasses.asdict(settings), end=clock.end)
+    train(trainer, feed, teach, clock, options, write)
+    checkpoint.save(f"{options.out}/final.pt", trainer.model)
+    write(event="end", skipped=trainer.skipped)
+    feed.close()
+
+
+def train(trainer, feed, teach, clock, options, write):
+    number, stable, last, last_number = 0, False, time.time(), 0
+    rows = trainer.step.contexts * trainer.step.blocks * trainer.shape.rows
+    while time.time() < clock.end and number < options.steps:
+        numbers, fresh, batch = feed.next()
+        aims = questions = None
+        if teach:
+            aims, questions = teach(numbers, fresh, batch)
+        total, parts = trainer.loss(trainer.upload(batch), aims, questions, number)
+        norm = trainer.update(total, clock.factor(number))
+        number += 1
+        if number % trainer.settings.log_every == 0 or number <= 3:
+            now = time.time()
+            speed = round(rows * (number - last_number) / (now - last))
+            write(number=number, loss=round(total.item(), 4), norm=round(norm.item(), 3), rate=clock.factor(number),
+                  rows_per_second=speed, skipped=trainer.skipped, contexts_known=len(feed.known),
+                  memory=torch.cuda.max_memory_allocated() >> 20 if trainer.device == "cuda" else 0, **log_entry(parts))
+            last, last_number = now, number
+            clock.refresh()
+            feed.look_for_parts()
+        if not stable and time.time() > clock.decay_from():
+            checkpoint.save(f"{options.out}/stable.pt", trainer.model)
+            write(event="stable", number=number)
+            stable = True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--data", required=True, help="folder of packed parts")
+    parser.add_argument("--tokenizer", required=True)
+    parser.add_argument("--questions", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--pieces", default="", help="the teacher's tokenizer.json")
+    parser.add_argument("--teacher", default="", help="the teacher's ONNX file")
+    parser.add_argument("--resume", default="")
+    parser.add_argument("--seconds", type=float, default=1200)
+    parser.add_argument("--end", default="")
+    parser.add_argument("--steps", type=int, default=10 ** 9)
+    parser.add_argument("--workers", type=int, default=12)
+    parser.add_argument("--capacity", type=int, default=80000, help="natural contexts the teacher's table has room for")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--eager", action="store_true", help="do not compile")
+    run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
