@@ -145,15 +145,18 @@ $(BUILD)/lmk: $(CLI_OBJECTS) $(BUILD)/liblmk.a
 # ---- Demonstration
 
 DEMO_COLLECTION := $(BUILD)/samples.lmk
+MODEL := models/landmark-en-42m.gguf
+# The program looks for the model beside build/; from the folder of another flavour it must be named.
+DEMO_MODEL = LMK_MODEL=$${LMK_MODEL:-$(MODEL)}
 
 ## demo: index the books in samples/, search them, ask them
 demo: $(BUILD)/lmk
 	@rm -rf $(DEMO_COLLECTION)
-	$(BUILD)/lmk index -c $(DEMO_COLLECTION) samples
+	$(DEMO_MODEL) $(BUILD)/lmk index -c $(DEMO_COLLECTION) samples
 	@echo
-	$(BUILD)/lmk search -c $(DEMO_COLLECTION) --top 3 "playing croquet with live animals"
+	$(DEMO_MODEL) $(BUILD)/lmk search -c $(DEMO_COLLECTION) --top 3 "playing croquet with live animals"
 	@echo
-	$(BUILD)/lmk ask -c $(DEMO_COLLECTION) "What was the name of Frederick Douglass's mother?"
+	$(DEMO_MODEL) $(BUILD)/lmk ask -c $(DEMO_COLLECTION) "What was the name of Frederick Douglass's mother?"
 
 # ---- Tests
 
@@ -219,16 +222,17 @@ $(BUILD)/bench/%: $(OBJECT_DIR)/bench/%.o $(BENCH_HELPERS) $(LIBRARY_OBJECTS) $(
 
 INSTALL_ROOT = $(DESTDIR)$(PREFIX)
 
-## install: program, header, libraries and pkg-config file below DESTDIR/PREFIX
+## install: program, model, header, libraries and pkg-config file below DESTDIR/PREFIX
 install: all
 	install -d $(INSTALL_ROOT)/bin $(INSTALL_ROOT)/include $(INSTALL_ROOT)/lib/pkgconfig \
-	    $(INSTALL_ROOT)/share/doc/lmk
+	    $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
 	install -m 755 $(BUILD)/lmk $(INSTALL_ROOT)/bin/lmk
 	install -m 644 include/lmk.h $(INSTALL_ROOT)/include/lmk.h
 	install -m 644 $(BUILD)/liblmk.a $(INSTALL_ROOT)/lib/liblmk.a
 	install -m 755 $(BUILD)/liblmk.so $(INSTALL_ROOT)/lib/liblmk.so.$(VERSION)
 	ln -sf liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0
 	ln -sf liblmk.so.0 $(INSTALL_ROOT)/lib/liblmk.so
+	install -m 644 $(MODEL) $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL))
 	install -m 644 LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE
 	install -m 644 $(FAISS_DIR)/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -240,7 +244,8 @@ uninstall:
 	    $(INSTALL_ROOT)/lib/liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0 \
 	    $(INSTALL_ROOT)/lib/liblmk.so $(INSTALL_ROOT)/lib/pkgconfig/lmk.pc \
 	    $(INSTALL_ROOT)/share/doc/lmk/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
-	-rmdir $(INSTALL_ROOT)/share/doc/lmk
+	rm -f $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL))
+	-rmdir $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
 
 # ---- Housekeeping
 

@@ -14,7 +14,7 @@
 /* The most vectors of a segment: building one keeps that many in memory as float32. */
 #define SEGMENT_BLOCKS ((uint64_t)1 << 18)
 /* Fewer new blocks than these are scanned exactly instead. */
-#define SEGMENT_WORTH 25600
+#define SEGMENT_WORTH 256
 
 /* Open segments, by name. Names are never used again, so an open one stays right. */
 struct open_segment {

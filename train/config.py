@@ -48,7 +48,7 @@ class Settings:
     language: float = 1.0
     contrast: float = 0.5
     distillation: float = 1.0
-    drift: float = 1e-4
+    drift: float = 1e-3
     answer: float = 1.0
     gate: float = 0.5
     stream: float = 0.5            # copies inside a context: their tokens, and their gates with `gate`

@@ -172,7 +172,9 @@ def z_scored(scores):
 
 def hits(scores, spans, at=(1, 5, 20, 100)):
     """Share of the questions with a block of their span among the best -> {R@k: (value, half of the 95 % interval)}"""
-    best = np.argsort(-scores, 1, kind="stable")[:, :max(at)]
+    count = min(max(at), scores.shape[1])
+    best = np.argpartition(-scores, count - 1, 1)[:, :count]
+    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, 1), 1, kind="stable"), 1)
     found = np.array([(row >= a) & (row <= b) for row, (a, b) in zip(best, spans)])
     out = {}
     for k in at:

@@ -60,16 +60,16 @@ static enum lmk_status open_layer(struct indexer *indexer, size_t l, struct lmk_
     layer->feed_forward_norm = weights->feed_forward_norm;
     const struct weight *projections[] = {&weights->query, &weights->key, &weights->value};
     if (l == indexer->top)
-        return dense_open(&layer->projection, projections + 1, 2, error);
+        return dense_open(&layer->projection, projections + 1, 2, indexer->products, error);
     const struct weight *gate_up[] = {&weights->gate, &weights->up};
     const struct weight *output = &weights->output, *down = &weights->down;
-    enum lmk_status status = dense_open(&layer->projection, projections, 3, error);
+    enum lmk_status status = dense_open(&layer->projection, projections, 3, indexer->products, error);
     if (status == LMK_OK)
-        status = dense_open(&layer->output, &output, 1, error);
+        status = dense_open(&layer->output, &output, 1, indexer->products, error);
     if (status == LMK_OK)
-        status = dense_open(&layer->gate_up, gate_up, 2, error);
+        status = dense_open(&layer->gate_up, gate_up, 2, indexer->products, error);
     if (status == LMK_OK)
-        status = dense_open(&layer->down, &down, 1, error);
+        status = dense_open(&layer->down, &down, 1, indexer->products, error);
     return status;
 }
 
