@@ -147,16 +147,16 @@ $(BUILD)/lmk: $(CLI_OBJECTS) $(BUILD)/liblmk.a
 DEMO_COLLECTION := $(BUILD)/samples.lmk
 MODEL := models/landmark-en-42m.gguf
 # The program looks for the model beside build/; from the folder of another flavour it must be named.
-DEMO_MODEL = LMK_MODEL=$${LMK_MODEL:-$(MODEL)}
+demo: export LMK_MODEL := $(or $(LMK_MODEL),$(MODEL))
 
 ## demo: index the books in samples/, search them, ask them
 demo: $(BUILD)/lmk
 	@rm -rf $(DEMO_COLLECTION)
-	$(DEMO_MODEL) $(BUILD)/lmk index -c $(DEMO_COLLECTION) samples
+	$(BUILD)/lmk index -c $(DEMO_COLLECTION) samples
 	@echo
-	$(DEMO_MODEL) $(BUILD)/lmk search -c $(DEMO_COLLECTION) --top 3 "playing croquet with live animals"
+	$(BUILD)/lmk search -c $(DEMO_COLLECTION) --top 3 "playing croquet with live animals"
 	@echo
-	$(DEMO_MODEL) $(BUILD)/lmk ask -c $(DEMO_COLLECTION) "What was the name of Frederick Douglass's mother?"
+	$(BUILD)/lmk ask -c $(DEMO_COLLECTION) "What was the name of Frederick Douglass's mother?"
 
 # ---- Tests
 

@@ -1,7 +1,8 @@
-/* Latency of questions by stage, through the public interface: bench_questions MODEL COLLECTION QUESTIONS.jsonl
+/* Latency of questions by stage, through the public interface: bench_questions MODEL COLLECTION
+ * QUESTIONS.jsonl
  *
- * Every question is searched and asked (an answer of 32 tokens at most) twice; the first pass warms the page cache up, the
- * second is measured. Medians and 95th percentiles in milliseconds.
+ * Every question is searched and asked (an answer of 32 tokens at most) twice; the first pass warms
+ * the page cache up, the second is measured. Medians and 95th percentiles in milliseconds.
  */
 #include "lmk.h"
 
@@ -13,7 +14,8 @@
 #define MOST_QUESTIONS 1000
 #define STAGES 6
 
-static const char *const stage_names[STAGES] = {"pass 1", "candidates", "fetch", "attention", "decode", "total"};
+static const char *const stage_names[STAGES] = {"pass 1",    "candidates", "fetch",
+                                                "attention", "decode",     "total"};
 
 struct samples {
     double values[STAGES][MOST_QUESTIONS];
@@ -63,8 +65,9 @@ static size_t read_questions(const char *path, char *questions[MOST_QUESTIONS])
     return count;
 }
 
-static enum lmk_status ask_all(struct lmk_collection *collection, const struct lmk_model *model, char **questions,
-                               size_t count, struct samples *searches, struct samples *asks, struct lmk_error *error)
+static enum lmk_status ask_all(struct lmk_collection *collection, const struct lmk_model *model,
+                               char **questions, size_t count, struct samples *searches,
+                               struct samples *asks, struct lmk_error *error)
 {
     struct lmk_ask_options options = lmk_ask_defaults(model);
     options.generate = true;

@@ -17,21 +17,28 @@ struct option_row {
 static const struct option_row rows[] = {
     {'c', "collection", "DIR", "index search ask list info verify remove ",
      "the collection, NAME.lmk (or set LMK_COLLECTION)"},
-    {'m', "model", "FILE", "index search ask ", "the landmark model, a GGUF file (or set LMK_MODEL)"},
+    {'m', "model", "FILE", "index search ask ",
+     "the landmark model, a GGUF file (or set LMK_MODEL)"},
     {'n', "top", "N", "search ", "passages to show (10)"},
     {'k', "k", "N", "search ask ", "blocks that an answer reads (8)"},
-    {'g', "granularity", "KIND", "search ask ", "who chooses blocks: question (default), token, head or chunk"},
-    {'C', "candidates", "N", "search ask ", "blocks taken from the landmark index for ranking (200)"},
-    {'G', "generate", NULL, "ask ", "write an answer even where the model is not known to answer well"},
+    {'g', "granularity", "KIND", "search ask ",
+     "who chooses blocks: question (default), token, head or chunk"},
+    {'C', "candidates", "N", "search ask ",
+     "blocks taken from the landmark index for ranking (200)"},
+    {'G', "generate", NULL, "ask ",
+     "write an answer even where the model is not known to answer well"},
     {'S', "no-generate", NULL, "ask ", "only the sentences and passages"},
     {'M', "max-tokens", "N", "ask ", "longest answer (64)"},
     {'T', "temperature", "X", "ask ", "0: the likeliest answer (default); higher: more varied"},
     {'s', "seed", "N", "ask ", "of the random numbers that a temperature uses (0)"},
-    {'K', "kv", "TIER", "index ", "of a new collection, how keys and values are kept: q8_0 (default), q4_0 or f16"},
+    {'K', "kv", "TIER", "index ",
+     "of a new collection, how keys and values are kept: q8_0 (default), q4_0 or f16"},
     {'A', "ann", "FACTORY", "index ", "of a new collection, the FAISS index (default: by size)"},
     {'t', "threads", "N", "index search ask ", "threads (one per core)"},
-    {'j', "json", NULL, "index search ask list info verify remove ", "print JSON, see docs/json.md"},
-    {'q', "quiet", NULL, "index search ask list info verify remove ", "no progress and no notes on stderr"},
+    {'j', "json", NULL, "index search ask list info verify remove ",
+     "print JSON, see docs/json.md"},
+    {'q', "quiet", NULL, "index search ask list info verify remove ",
+     "no progress and no notes on stderr"},
     {'h', "help", NULL, "*", "this text"},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -152,8 +159,10 @@ static const struct option_row *find_row(int letter)
     return NULL;
 }
 
-/* getopt_long's tables for one command. A leading colon makes it quiet and tell missing arguments apart. */
-static void make_tables(const struct command *command, char letters[2 * ROWS + 2], struct option options[ROWS + 1])
+/* getopt_long's tables for one command. A leading colon makes it quiet and tell missing arguments
+ * apart. */
+static void make_tables(const struct command *command, char letters[2 * ROWS + 2],
+                        struct option options[ROWS + 1])
 {
     size_t at = 0, count = 0;
     letters[at++] = ':';
@@ -170,8 +179,8 @@ static void make_tables(const struct command *command, char letters[2 * ROWS + 2
     options[count] = (struct option){0};
 }
 
-enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command, int argc, char **argv,
-                                struct lmk_error *error)
+enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command,
+                                int argc, char **argv, struct lmk_error *error)
 {
     char letters[2 * ROWS + 2];
     struct option options[ROWS + 1];
@@ -182,14 +191,15 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
         const struct option_row *row = find_row(letter);
         if (letter == '?' || letter == ':')
             return fail(error, LMK_USAGE, "%s %s. See: lmk help %s", argv[optind - 1],
-                             letter == ':' ? "needs a value" : "is not an option of this command", command->name);
+                        letter == ':' ? "needs a value" : "is not an option of this command",
+                        command->name);
         if (letter == 'h')
             return LMK_NOT_FOUND; /* the caller shows the help */
         if (!row->argument)
             set_switch(arguments, row->letter);
         else if (!set_value(arguments, row->letter, optarg))
-            return fail(error, LMK_USAGE, "\"%s\" is no value for --%s %s (%s). See: lmk help %s", optarg, row->name,
-                             row->argument, row->help, command->name);
+            return fail(error, LMK_USAGE, "\"%s\" is no value for --%s %s (%s). See: lmk help %s",
+                        optarg, row->name, row->argument, row->help, command->name);
     }
     arguments->words = argv + optind;
     arguments->word_count = argc - optind;
@@ -204,7 +214,8 @@ void arguments_help(const struct command *command)
         if (!takes(command, &rows[i]))
             continue;
         char name[64];
-        snprintf(name, sizeof name, "-%c, --%s %s", rows[i].letter, rows[i].name, rows[i].argument ? rows[i].argument : "");
+        snprintf(name, sizeof name, "-%c, --%s %s", rows[i].letter, rows[i].name,
+                 rows[i].argument ? rows[i].argument : "");
         printf("  %-26s %s\n", name, rows[i].help);
     }
 }

@@ -20,7 +20,8 @@ static bool print_piece(void *context, const char *text, size_t size)
     return !fflush(stdout);
 }
 
-static enum lmk_status print_json(const char *question, const struct lmk_answer *answer, struct lmk_error *error)
+static enum lmk_status print_json(const char *question, const struct lmk_answer *answer,
+                                  struct lmk_error *error)
 {
     cJSON *object = json_start("ask");
     cJSON_AddStringToObject(object, "question", question);
@@ -89,15 +90,17 @@ static void print_passages(const struct lmk_answer *answer)
         const struct lmk_passage *passage = &answer->passages[i];
         printf("%3.0f %%  %s", 100 * passage->share, colours ? "\033[1;36m" : "");
         output_source(passage);
-        printf("%s\n       %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "", colours ? "\033[2m" : "",
-               output_path(passage->path), (unsigned long long)passage->source_start,
-               (unsigned long long)passage->source_end, colours ? "\033[0m" : "");
+        printf("%s\n       %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "",
+               colours ? "\033[2m" : "", output_path(passage->path),
+               (unsigned long long)passage->source_start, (unsigned long long)passage->source_end,
+               colours ? "\033[0m" : "");
         output_text(passage->text, passage->mark_start, passage->mark_end, 7);
         putchar('\n');
     }
 }
 
-static enum lmk_status print_answer(const struct arguments *arguments, const struct lmk_answer *answer, bool started,
+static enum lmk_status print_answer(const struct arguments *arguments,
+                                    const struct lmk_answer *answer, bool started,
                                     struct lmk_error *error)
 {
     if (!arguments->quiet)
@@ -119,7 +122,8 @@ enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error 
     bool started = false;
     if (arguments->word_count != 1)
         return fail(error, LMK_USAGE, "Give one question, in quotation marks. See: lmk help ask");
-    open.write = arguments->granularity != LMK_QUESTION; /* these indexes are built when asked for */
+    open.write =
+        arguments->granularity != LMK_QUESTION; /* these indexes are built when asked for */
     enum lmk_status status = session_open(&session, arguments, true, &open, error);
     if (status)
         return status;

@@ -12,7 +12,8 @@ static void show_all(void)
     puts("\nExample:\n"
          "  lmk index -c library.lmk ~/books\n"
          "  lmk search -c library.lmk \"the murder of the old pawnbroker\"\n\n"
-         "Exit codes: 0 done, 1 nothing found, 2 usage, 3 unreadable input, 4 model, 5 collection, 6 damaged data,\n"
+         "Exit codes: 0 done, 1 nothing found, 2 usage, 3 unreadable input, 4 model, 5 collection, "
+         "6 damaged data,\n"
          "7 reading or writing failed, 8 another writer, 9 out of memory, 10 interrupted.\n"
          "More: lmk help COMMAND");
 }
@@ -26,7 +27,8 @@ enum lmk_status command_help(const struct arguments *arguments, struct lmk_error
     for (const struct command *command = commands; command->name; command++) {
         if (strcmp(command->name, arguments->words[0]))
             continue;
-        printf("usage: lmk %s [OPTIONS] %s\n\n%s.\n", command->name, command->words, command->summary);
+        printf("usage: lmk %s [OPTIONS] %s\n\n%s.\n", command->name, command->words,
+               command->summary);
         if (command->text[0])
             printf("%s\n", command->text);
         puts("\nOptions:");

@@ -11,7 +11,8 @@
 
 static volatile sig_atomic_t interrupted;
 
-/* The first Ctrl-C stops after the run at hand; the second ends the process, which loses nothing committed. */
+/* The first Ctrl-C stops after the run at hand; the second ends the process, which loses nothing
+ * committed. */
 static void on_interrupt(int signal_number)
 {
     interrupted = 1;
@@ -51,17 +52,22 @@ static void print_progress(struct display *display, const struct lmk_progress *p
     const char *name = progress->document ? strrchr(progress->document, '/') : NULL;
     double rate = progress->seconds > 0 ? (double)progress->tokens / progress->seconds : 0;
     if (rate > 0 && progress->tokens_total >= progress->tokens) {
-        unsigned long seconds = (unsigned long)((double)(progress->tokens_total - progress->tokens) / rate);
-        snprintf(left, sizeof left, ", %lu:%02lu:%02lu left", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        unsigned long seconds =
+            (unsigned long)((double)(progress->tokens_total - progress->tokens) / rate);
+        snprintf(left, sizeof left, ", %lu:%02lu:%02lu left", seconds / 3600, seconds / 60 % 60,
+                 seconds % 60);
     }
     fputs(display->terminal ? "\r\033[K" : "", stderr);
     if (progress->tokens_total)
-        fprintf(stderr, "%s: %llu of %llu documents, %s of %s tokens, %s tokens/s%s", progress->stage,
-                (unsigned long long)progress->documents, (unsigned long long)progress->documents_total,
-                grouped(progress->tokens, done), grouped(progress->tokens_total, all), grouped((uint64_t)rate, speed), left);
+        fprintf(stderr, "%s: %llu of %llu documents, %s of %s tokens, %s tokens/s%s",
+                progress->stage, (unsigned long long)progress->documents,
+                (unsigned long long)progress->documents_total, grouped(progress->tokens, done),
+                grouped(progress->tokens_total, all), grouped((uint64_t)rate, speed), left);
     else
-        fprintf(stderr, "%s: %llu of %llu files%s%.40s", progress->stage, (unsigned long long)progress->documents,
-                (unsigned long long)progress->documents_total, name ? ", " : "", name ? name + 1 : "");
+        fprintf(stderr, "%s: %llu of %llu files%s%.40s", progress->stage,
+                (unsigned long long)progress->documents,
+                (unsigned long long)progress->documents_total, name ? ", " : "",
+                name ? name + 1 : "");
     fputs(display->terminal ? "" : "\n", stderr);
     display->drawn = display->terminal;
     fflush(stderr);
@@ -106,12 +112,14 @@ static enum lmk_status print_json(const struct lmk_index_report *report, struct 
 static void print_report(const struct lmk_index_report *report)
 {
     char tokens[32], speed[32];
-    printf("%llu documents indexed (%llu new, %llu changed, %llu already there, %llu files left out): %s tokens in "
+    printf("%llu documents indexed (%llu new, %llu changed, %llu already there, %llu files left "
+           "out): %s tokens in "
            "%.1f s, %s tokens/s\n",
            (unsigned long long)report->documents, (unsigned long long)report->documents_added,
-           (unsigned long long)report->documents_replaced, (unsigned long long)report->documents_unchanged,
-           (unsigned long long)report->files_skipped, grouped(report->tokens, tokens), report->seconds,
-           grouped((uint64_t)report->tokens_per_second, speed));
+           (unsigned long long)report->documents_replaced,
+           (unsigned long long)report->documents_unchanged,
+           (unsigned long long)report->files_skipped, grouped(report->tokens, tokens),
+           report->seconds, grouped((uint64_t)report->tokens_per_second, speed));
 }
 
 enum lmk_status command_index(const struct arguments *arguments, struct lmk_error *error)
@@ -128,8 +136,8 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
         return status;
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
-    status = lmk_index(session.collection, (const char *const *)arguments->words, (size_t)arguments->word_count,
-                       &options, &report, error);
+    status = lmk_index(session.collection, (const char *const *)arguments->words,
+                       (size_t)arguments->word_count, &options, &report, error);
     clear_line(&display);
     session_close(&session);
     if (status && status != LMK_INTERRUPTED)

@@ -40,10 +40,12 @@ static void print_text(const struct lmk_info *info)
 {
     printf("documents  %llu, of which %llu are indexed\n", (unsigned long long)info->documents,
            (unsigned long long)info->documents_ready);
-    printf("text       %s in %llu tokens, %llu blocks (sources: %s)\n", output_bytes(info->text_bytes),
-           (unsigned long long)info->tokens, (unsigned long long)info->blocks, output_bytes(info->source_bytes));
+    printf("text       %s in %llu tokens, %llu blocks (sources: %s)\n",
+           output_bytes(info->text_bytes), (unsigned long long)info->tokens,
+           (unsigned long long)info->blocks, output_bytes(info->source_bytes));
     printf("model      %s, fingerprint %s\n", info->model_name, info->fingerprint);
-    printf("keys and values as %s; format version %u, %s\n", info->tier, info->format_version, info->generation);
+    printf("keys and values as %s; format version %u, %s\n", info->tier, info->format_version,
+           info->generation);
     printf("landmark index: %llu segments with %llu blocks; others are scanned\n",
            (unsigned long long)info->segments, (unsigned long long)info->segment_blocks);
     puts("on disk");
@@ -60,7 +62,8 @@ enum lmk_status command_info(const struct arguments *arguments, struct lmk_error
     struct session session;
     struct lmk_info info;
     if (arguments->word_count)
-        return fail(error, LMK_USAGE, "\"%s\": info takes no further argument.", arguments->words[0]);
+        return fail(error, LMK_USAGE, "\"%s\": info takes no further argument.",
+                    arguments->words[0]);
     enum lmk_status status = session_open(&session, arguments, false, NULL, error);
     if (status)
         return status;

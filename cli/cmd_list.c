@@ -35,9 +35,9 @@ static bool show(void *context, const struct lmk_document *document)
         listing->status = print_json(document, listing->error);
         return !listing->status;
     }
-    printf("%6llu  %-9s %9llu tokens  %s%s%s\n        %s\n", (unsigned long long)document->id, document->state,
-           (unsigned long long)document->tokens, document->title, document->author[0] ? ", by " : "", document->author,
-           output_path(document->path));
+    printf("%6llu  %-9s %9llu tokens  %s%s%s\n        %s\n", (unsigned long long)document->id,
+           document->state, (unsigned long long)document->tokens, document->title,
+           document->author[0] ? ", by " : "", document->author, output_path(document->path));
     return true;
 }
 
@@ -46,7 +46,8 @@ enum lmk_status command_list(const struct arguments *arguments, struct lmk_error
     struct session session;
     struct listing listing = {arguments->json, LMK_OK, error};
     if (arguments->word_count)
-        return fail(error, LMK_USAGE, "\"%s\": list takes no further argument.", arguments->words[0]);
+        return fail(error, LMK_USAGE, "\"%s\": list takes no further argument.",
+                    arguments->words[0]);
     enum lmk_status status = session_open(&session, arguments, false, NULL, error);
     if (status)
         return status;

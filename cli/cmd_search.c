@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-static enum lmk_status print_json(const char *query, const struct lmk_results *results, struct lmk_error *error)
+static enum lmk_status print_json(const char *query, const struct lmk_results *results,
+                                  struct lmk_error *error)
 {
     cJSON *object = json_start("search");
     cJSON_AddStringToObject(object, "query", query);
@@ -21,9 +22,10 @@ static void print_passage(const struct lmk_passage *passage, size_t rank)
     bool colours = output_colours();
     printf("%zu. %s", rank, colours ? "\033[1;36m" : "");
     output_source(passage);
-    printf("%s  (score %.2f)\n   %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "", passage->score,
-           colours ? "\033[2m" : "", output_path(passage->path), (unsigned long long)passage->source_start,
-           (unsigned long long)passage->source_end, colours ? "\033[0m" : "");
+    printf("%s  (score %.2f)\n   %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "",
+           passage->score, colours ? "\033[2m" : "", output_path(passage->path),
+           (unsigned long long)passage->source_start, (unsigned long long)passage->source_end,
+           colours ? "\033[0m" : "");
     output_text(passage->text, passage->mark_start, passage->mark_end, 3);
     putchar('\n');
 }

@@ -23,7 +23,8 @@ enum lmk_status command_verify(const struct arguments *arguments, struct lmk_err
     struct lmk_verify_report report;
     struct problems problems = {arguments->json, cJSON_CreateArray()};
     if (arguments->word_count)
-        return fail(error, LMK_USAGE, "\"%s\": verify takes no further argument.", arguments->words[0]);
+        return fail(error, LMK_USAGE, "\"%s\": verify takes no further argument.",
+                    arguments->words[0]);
     enum lmk_status status = session_open(&session, arguments, false, NULL, error);
     if (status) {
         cJSON_Delete(problems.list);
@@ -37,7 +38,8 @@ enum lmk_status command_verify(const struct arguments *arguments, struct lmk_err
     }
     if (!arguments->json) {
         cJSON_Delete(problems.list);
-        printf("%llu documents, %llu blocks, %llu values and %llu landmark segments checked: %llu problems.\n",
+        printf("%llu documents, %llu blocks, %llu values and %llu landmark segments checked: %llu "
+               "problems.\n",
                (unsigned long long)report.documents, (unsigned long long)report.blocks,
                (unsigned long long)report.values_checked, (unsigned long long)report.segments,
                (unsigned long long)report.problems);

@@ -34,8 +34,8 @@ struct command {
 extern const struct command commands[]; /* the last has no name */
 
 /* Parses `argv` of a command. LMK_USAGE with a sentence. */
-enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command, int argc, char **argv,
-                                struct lmk_error *error);
+enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command,
+                                int argc, char **argv, struct lmk_error *error);
 /* Prints the options that a command takes. */
 void arguments_help(const struct command *command);
 
@@ -45,10 +45,11 @@ struct session {
     struct lmk_collection *collection;
 };
 
-/* Opens the model (needs_model) and the collection as `options` say. The model is the one of --model, LMK_MODEL, or the
- * one that was installed or built with the program. */
-enum lmk_status session_open(struct session *session, const struct arguments *arguments, bool needs_model,
-                             const struct lmk_open_options *options, struct lmk_error *error);
+/* Opens the model (needs_model) and the collection as `options` say. The model is the one of
+ * --model, LMK_MODEL, or the one that was installed or built with the program. */
+enum lmk_status session_open(struct session *session, const struct arguments *arguments,
+                             bool needs_model, const struct lmk_open_options *options,
+                             struct lmk_error *error);
 void session_close(struct session *session);
 
 enum lmk_status command_index(const struct arguments *arguments, struct lmk_error *error);

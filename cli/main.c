@@ -1,20 +1,25 @@
-/* lmk: the command line. Commands are rows of one table, a file each. Results go to stdout, everything else to stderr;
- * the exit code is the status of include/lmk.h. */
+/* lmk: the command line. Commands are rows of one table, a file each. Results go to stdout,
+ * everything else to stderr; the exit code is the status of include/lmk.h. */
 #include "cli/command.h"
 
 #include <stdio.h>
 #include <string.h>
 
 const struct command commands[] = {
-    {"index", command_index, "PATH...", "add books to a collection, or go on where it was interrupted",
-     "Folders are walked for .txt and .md files. Texts that the collection has are skipped, changed ones replaced.\n"
+    {"index", command_index, "PATH...",
+     "add books to a collection, or go on where it was interrupted",
+     "Folders are walked for .txt and .md files. Texts that the collection has are skipped, "
+     "changed ones replaced.\n"
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",
-     "Prints the passages whose landmarks the query attends to most, with the sentence that its attention rests on\n"
+     "Prints the passages whose landmarks the query attends to most, with the sentence that its "
+     "attention rests on\n"
      "marked. The query can be a question or a description."},
     {"ask", command_ask, "QUESTION", "answer a question from the books, with sources",
-     "Prints the sentences that the question's attention rests on, with their sources, below an answer where the model\n"
-     "can write one, and then the passages that were read with the share of attention each received."},
+     "Prints the sentences that the question's attention rests on, with their sources, below an "
+     "answer where the model\n"
+     "can write one, and then the passages that were read with the share of attention each "
+     "received."},
     {"list", command_list, "", "list the documents of a collection", ""},
     {"info", command_info, "", "show what a collection holds and how large it is", ""},
     {"verify", command_verify, "", "check every checksum and cross-reference", ""},
@@ -31,7 +36,8 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static enum lmk_status run(const struct command *command, int argc, char **argv, struct lmk_error *error)
+static enum lmk_status run(const struct command *command, int argc, char **argv,
+                           struct lmk_error *error)
 {
     struct arguments arguments;
     enum lmk_status status = arguments_parse(&arguments, command, argc, argv, error);
@@ -55,13 +61,15 @@ int main(int argc, char **argv)
         puts("lmk " LMK_VERSION);
         return LMK_OK;
     }
-    const struct command *command = find_command(!strcmp(name, "--help") || !strcmp(name, "-h") ? "help" : name);
+    const struct command *command =
+        find_command(!strcmp(name, "--help") || !strcmp(name, "-h") ? "help" : name);
     if (!command) {
         fprintf(stderr, "lmk: \"%s\" is not a command. See: lmk help\n", name);
         return LMK_USAGE;
     }
     struct lmk_error error = {0};
-    enum lmk_status status = run(command, argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv, &error);
+    enum lmk_status status =
+        run(command, argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv, &error);
     if (status)
         fprintf(stderr, "lmk: %s\n", error.message);
     if (fflush(stdout) || ferror(stdout)) {

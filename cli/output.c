@@ -50,7 +50,8 @@ static void add_mark(cJSON *object, const struct lmk_passage *passage, bool ask)
 {
     if (passage->mark_end <= passage->mark_start)
         return;
-    char *text = strndup(passage->text + passage->mark_start, passage->mark_end - passage->mark_start);
+    char *text =
+        strndup(passage->text + passage->mark_start, passage->mark_end - passage->mark_start);
     cJSON *mark = cJSON_AddObjectToObject(object, "mark");
     cJSON_AddStringToObject(mark, "text", text ? text : "");
     cJSON_AddNumberToObject(mark, "start", (double)passage->mark_start);
@@ -89,7 +90,8 @@ cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask)
 bool output_colours(void)
 {
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !(no_colour && no_colour[0]) && terminal && strcmp(terminal, "dumb");
+    return isatty(STDOUT_FILENO) && !(no_colour && no_colour[0]) && terminal &&
+           strcmp(terminal, "dumb");
 }
 
 const char *output_path(const char *path)
@@ -111,7 +113,8 @@ const char *output_bytes(uint64_t bytes)
     size_t unit = 0;
     for (; value >= 999.5 && unit + 1 < sizeof units / sizeof units[0]; unit++)
         value /= 1000;
-    snprintf(text, sizeof texts[0], unit && value < 99.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    snprintf(text, sizeof texts[0], unit && value < 99.95 ? "%.1f %s" : "%.0f %s", value,
+             units[unit]);
     return text;
 }
 
@@ -137,7 +140,8 @@ static void print_safely(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
-        bool c1 = c == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0; /* U+0080 to U+009F */
+        bool c1 =
+            c == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0; /* U+0080 to U+009F */
         if (c1)
             i++;
         else if (c >= 0x20 && c != 0x7f)
@@ -190,6 +194,8 @@ void output_source(const struct lmk_passage *passage)
 void output_readiness(uint64_t ready, uint64_t documents)
 {
     if (ready < documents)
-        fprintf(stderr, "lmk: landmarks for %llu of %llu documents so far; \"lmk index\" goes on with the others.\n",
+        fprintf(stderr,
+                "lmk: landmarks for %llu of %llu documents so far; \"lmk index\" goes on with the "
+                "others.\n",
                 (unsigned long long)ready, (unsigned long long)documents);
 }

@@ -19,14 +19,15 @@ cJSON *json_timing(const struct lmk_timing *timing);
 /* True where stdout is a terminal that takes colours and NO_COLOR is not set. */
 bool output_colours(void);
 
-/* A path as it is shortest to read: relative where it lies below the current folder. Valid until the next call. */
+/* A path as it is shortest to read: relative where it lies below the current folder. Valid until
+ * the next call. */
 const char *output_path(const char *path);
 
 /* "1.4 MB" in one of four rotating buffers; powers of ten. */
 const char *output_bytes(uint64_t bytes);
 
-/* Prints `text` wrapped to the terminal's width (80 elsewhere), each line `indent` columns in; bytes mark_start to
- * mark_end are set off on a terminal (equal: none). */
+/* Prints `text` wrapped to the terminal's width (80 elsewhere), each line `indent` columns in;
+ * bytes mark_start to mark_end are set off on a terminal (equal: none). */
 void output_text(const char *text, size_t mark_start, size_t mark_end, int indent);
 
 /* "Title, by Author"; the path where there is no title. */

@@ -29,30 +29,35 @@ static bool find_default_model(char path[PATH_MAX])
     return false;
 }
 
-static enum lmk_status open_model(struct session *session, const struct arguments *arguments, struct lmk_error *error)
+static enum lmk_status open_model(struct session *session, const struct arguments *arguments,
+                                  struct lmk_error *error)
 {
     char found[PATH_MAX];
     const char *path = arguments->model ? arguments->model : getenv("LMK_MODEL");
     if (!path || !path[0]) {
         if (!find_default_model(found))
             return fail(error, LMK_MODEL,
-                             "The model %s was not found beside the program. Name one with --model or LMK_MODEL.",
-                             DEFAULT_MODEL);
+                        "The model %s was not found beside the program. Name one with --model or "
+                        "LMK_MODEL.",
+                        DEFAULT_MODEL);
         path = found;
     }
     return lmk_model_open(&session->model, path, error);
 }
 
-enum lmk_status session_open(struct session *session, const struct arguments *arguments, bool needs_model,
-                             const struct lmk_open_options *options, struct lmk_error *error)
+enum lmk_status session_open(struct session *session, const struct arguments *arguments,
+                             bool needs_model, const struct lmk_open_options *options,
+                             struct lmk_error *error)
 {
     *session = (struct session){0};
     if (!arguments->collection || !arguments->collection[0])
-        return fail(error, LMK_USAGE, "Which collection? Name it with -c NAME.lmk or in LMK_COLLECTION.");
+        return fail(error, LMK_USAGE,
+                    "Which collection? Name it with -c NAME.lmk or in LMK_COLLECTION.");
     lmk_set_threads(arguments->threads);
     enum lmk_status status = needs_model ? open_model(session, arguments, error) : LMK_OK;
     if (!status)
-        status = lmk_collection_open(&session->collection, arguments->collection, session->model, options, error);
+        status = lmk_collection_open(&session->collection, arguments->collection, session->model,
+                                     options, error);
     if (status)
         session_close(session);
     return status;

@@ -1,12 +1,14 @@
 /* lmk: search and ask whole libraries through the attention of a landmark model.
  *
- * This header is the whole public interface. Every function that can fail returns an `enum lmk_status` and, when
- * it is not LMK_OK, has filled in `error` (may be NULL) with a sentence that says what, where and what to do.
+ * This header is the whole public interface. Every function that can fail returns an `enum
+ * lmk_status` and, when it is not LMK_OK, has filled in `error` (may be NULL) with a sentence that
+ * says what, where and what to do.
  *
- * Lifetimes: what an `_open` function gives is freed by its `_close`, what a query gives by its `_free`. Strings and
- * arrays inside a result belong to the result. A collection borrows its model: close the collection first.
- * Threads: a model is read-only after opening and may be shared; a collection is used by one thread at a time.
- * Several processes may read a collection while one writes it.
+ * Lifetimes: what an `_open` function gives is freed by its `_close`, what a query gives by its
+ * `_free`. Strings and arrays inside a result belong to the result. A collection borrows its model:
+ * close the collection first. Threads: a model is read-only after opening and may be shared; a
+ * collection is used by one thread at a time. Several processes may read a collection while one
+ * writes it.
  */
 #ifndef LMK_H
 #define LMK_H
@@ -53,7 +55,8 @@ LMK_API const char *lmk_status_name(enum lmk_status status);
 /* Threads for every later call of this process; 0: one per available core. */
 LMK_API void lmk_set_threads(unsigned threads);
 
-/* False where the processor lacks the vector units that this build needs; `message` (static) then says which. */
+/* False where the processor lacks the vector units that this build needs; `message` (static) then
+ * says which. */
 LMK_API bool lmk_processor_supported(const char **message);
 
 /* ------------------------------------------------------------------ model */
@@ -61,7 +64,8 @@ LMK_API bool lmk_processor_supported(const char **message);
 struct lmk_model;
 
 /* Opens the GGUF file at `path` and checks it. Errors: LMK_MODEL, LMK_IO, LMK_MEMORY. */
-LMK_API enum lmk_status lmk_model_open(struct lmk_model **model, const char *path, struct lmk_error *error);
+LMK_API enum lmk_status lmk_model_open(struct lmk_model **model, const char *path,
+                                       struct lmk_error *error);
 LMK_API void lmk_model_close(struct lmk_model *model); /* NULL is fine */
 LMK_API const char *lmk_model_name(const struct lmk_model *model);
 LMK_API bool lmk_model_can_answer(const struct lmk_model *model);
@@ -82,30 +86,33 @@ struct lmk_open_options {
 LMK_API struct lmk_open_options lmk_open_defaults(void);
 
 /* Opens the collection directory `path`. `model` may be NULL for listing, removing and verifying.
- * Errors: LMK_COLLECTION (none there, other format, other model), LMK_BUSY (second writer), LMK_CORRUPT, LMK_IO. */
+ * Errors: LMK_COLLECTION (none there, other format, other model), LMK_BUSY (second writer),
+ * LMK_CORRUPT, LMK_IO. */
 LMK_API enum lmk_status lmk_collection_open(struct lmk_collection **collection, const char *path,
-                                            const struct lmk_model *model, const struct lmk_open_options *options,
+                                            const struct lmk_model *model,
+                                            const struct lmk_open_options *options,
                                             struct lmk_error *error);
 LMK_API void lmk_collection_close(struct lmk_collection *collection); /* NULL is fine */
 
 struct lmk_document {
-    uint64_t id;          /* stable within the collection, never used again */
-    const char *path;     /* where the text was read */
-    const char *title;    /* never NULL, may be empty; so author, language, kind */
+    uint64_t id;       /* stable within the collection, never used again */
+    const char *path;  /* where the text was read */
+    const char *title; /* never NULL, may be empty; so author, language, kind */
     const char *author;
     const char *language; /* BCP 47, "" if unknown */
     const char *kind;     /* "text", "markdown" */
     uint64_t blocks, tokens;
     uint64_t source_bytes, text_bytes; /* in the file; after normalisation */
-    const char *state;    /* "text", "landmarks", "ready" */
-    const char *tier;     /* "none", "f16", "q8_0", "q4_0" */
-    char hash[33];        /* XXH3-128 of the normalised text, hexadecimal */
+    const char *state;                 /* "text", "landmarks", "ready" */
+    const char *tier;                  /* "none", "f16", "q8_0", "q4_0" */
+    char hash[33];                     /* XXH3-128 of the normalised text, hexadecimal */
 };
 
-/* Calls `visit` for each document in order of id until it returns false. The document is valid during the call. */
+/* Calls `visit` for each document in order of id until it returns false. The document is valid
+ * during the call. */
 LMK_API enum lmk_status lmk_list(struct lmk_collection *collection,
-                                 bool (*visit)(void *context, const struct lmk_document *document), void *context,
-                                 struct lmk_error *error);
+                                 bool (*visit)(void *context, const struct lmk_document *document),
+                                 void *context, struct lmk_error *error);
 
 struct lmk_info {
     uint32_t format_version;
@@ -116,21 +123,26 @@ struct lmk_info {
     uint64_t documents, documents_ready, blocks, blocks_ready, tokens;
     uint64_t source_bytes, text_bytes;
     uint64_t segments, segment_blocks; /* FAISS segments and the blocks in them */
-    uint64_t bytes_text, bytes_landmarks, bytes_keys_values, bytes_other, bytes_segments, bytes_file;
+    uint64_t bytes_text, bytes_landmarks, bytes_keys_values, bytes_other, bytes_segments,
+        bytes_file;
 };
-LMK_API enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *info, struct lmk_error *error);
+LMK_API enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *info,
+                                 struct lmk_error *error);
 
-/* Removes the documents whose id, path or title equals `what`; `removed` counts them. Errors: LMK_NOT_FOUND. */
-LMK_API enum lmk_status lmk_remove(struct lmk_collection *collection, const char *what, uint64_t *removed,
-                                   struct lmk_error *error);
+/* Removes the documents whose id, path or title equals `what`; `removed` counts them. Errors:
+ * LMK_NOT_FOUND. */
+LMK_API enum lmk_status lmk_remove(struct lmk_collection *collection, const char *what,
+                                   uint64_t *removed, struct lmk_error *error);
 
 struct lmk_verify_report {
     uint64_t documents, blocks, segments, values_checked, problems;
 };
 /* Checks every checksum and cross-reference; each problem found goes to `problem` as a sentence.
  * Errors: LMK_CORRUPT when there was one. */
-LMK_API enum lmk_status lmk_verify(struct lmk_collection *collection, void (*problem)(void *context, const char *sentence),
-                                   void *context, struct lmk_verify_report *report, struct lmk_error *error);
+LMK_API enum lmk_status lmk_verify(struct lmk_collection *collection,
+                                   void (*problem)(void *context, const char *sentence),
+                                   void *context, struct lmk_verify_report *report,
+                                   struct lmk_error *error);
 
 /* ------------------------------------------------------------------ indexing */
 
@@ -143,7 +155,8 @@ struct lmk_progress {
 };
 
 struct lmk_index_options {
-    /* Called now and then; false stops after committing what is complete (LMK_INTERRUPTED). May be NULL. */
+    /* Called now and then; false stops after committing what is complete (LMK_INTERRUPTED). May be
+     * NULL. */
     bool (*progress)(void *context, const struct lmk_progress *progress);
     void *context;
     /* Told of each file that could not be read, which is then left out. May be NULL. */
@@ -158,12 +171,12 @@ struct lmk_index_report {
     double tokens_per_second;   /* tokens / seconds of the model stage, storing included */
 };
 
-/* Adds the files at `paths` (folders are walked) to a collection opened for writing, then runs the model over every
- * document that lacks landmarks, also those of an earlier run that was interrupted.
- * Errors: LMK_INPUT (nothing readable), LMK_IO, LMK_INTERRUPTED, LMK_COLLECTION. */
-LMK_API enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths, size_t path_count,
-                                  const struct lmk_index_options *options, struct lmk_index_report *report,
-                                  struct lmk_error *error);
+/* Adds the files at `paths` (folders are walked) to a collection opened for writing, then runs the
+ * model over every document that lacks landmarks, also those of an earlier run that was
+ * interrupted. Errors: LMK_INPUT (nothing readable), LMK_IO, LMK_INTERRUPTED, LMK_COLLECTION. */
+LMK_API enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths,
+                                  size_t path_count, const struct lmk_index_options *options,
+                                  struct lmk_index_report *report, struct lmk_error *error);
 
 /* ------------------------------------------------------------------ queries */
 
@@ -178,19 +191,20 @@ struct lmk_passage {
     const char *path, *title, *author;
     uint64_t source_start, source_end; /* byte range in the source */
     const char *text;                  /* normalised text around the hit, UTF-8 */
-    size_t mark_start, mark_end;       /* bytes of `text` that the question's attention rests on: a sentence */
+    size_t mark_start,
+        mark_end; /* bytes of `text` that the question's attention rests on: a sentence */
     uint64_t mark_source_start, mark_source_end;
     double score;           /* what the order follows */
     double landmark_score;  /* joint landmark score, see the design */
     double attention_score; /* exact attention over the block's keys; NaN without them */
     double share;           /* ask: share of the attention that the block received, 0 to 1 */
-    double mark_share;      /* of the block's attention, what rests on the marked sentence, 0 to 1 */
+    double mark_share; /* of the block's attention, what rests on the marked sentence, 0 to 1 */
 };
 
 struct lmk_search_options {
     size_t top;        /* passages wanted; default 10 */
     size_t candidates; /* blocks taken from FAISS for rescoring; default 200 */
-    size_t blocks;     /* k: blocks that the heads read in granularities below `question`; default 8 */
+    size_t blocks; /* k: blocks that the heads read in granularities below `question`; default 8 */
     enum lmk_granularity granularity;
 };
 LMK_API struct lmk_search_options lmk_search_defaults(void);
@@ -202,19 +216,20 @@ struct lmk_results {
     uint64_t documents_ready, documents; /* how much of the collection has landmarks */
 };
 
-/* Errors: LMK_NOT_FOUND when the collection holds nothing to find, LMK_CORRUPT, LMK_COLLECTION, LMK_USAGE. */
+/* Errors: LMK_NOT_FOUND when the collection holds nothing to find, LMK_CORRUPT, LMK_COLLECTION,
+ * LMK_USAGE. */
 LMK_API enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
-                                   const struct lmk_search_options *options, struct lmk_results **results,
-                                   struct lmk_error *error);
+                                   const struct lmk_search_options *options,
+                                   struct lmk_results **results, struct lmk_error *error);
 LMK_API void lmk_results_free(struct lmk_results *results);
 
 struct lmk_ask_options {
     size_t blocks;     /* k: blocks that the answer reads; default 8 */
     size_t candidates; /* as in lmk_search_options */
     enum lmk_granularity granularity;
-    bool generate;      /* write an answer; default: only where the model says that it can */
-    size_t max_tokens;  /* of the answer; default 64 */
-    float temperature;  /* 0: greedy, the default */
+    bool generate;     /* write an answer; default: only where the model says that it can */
+    size_t max_tokens; /* of the answer; default 64 */
+    float temperature; /* 0: greedy, the default */
     uint64_t seed;
     /* Gets each piece of the answer as it is written; false stops. May be NULL. */
     bool (*stream)(void *context, const char *text, size_t size);

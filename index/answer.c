@@ -37,7 +37,8 @@ struct asking {
 
 static int by_block(const void *left, const void *right)
 {
-    uint64_t a = ((const struct candidate *)left)->block, b = ((const struct candidate *)right)->block;
+    uint64_t a = ((const struct candidate *)left)->block,
+             b = ((const struct candidate *)right)->block;
     return a < b ? -1 : a > b;
 }
 
@@ -48,8 +49,9 @@ static enum lmk_status choose_blocks(struct asking *asking, struct lmk_error *er
     asking->chosen = malloc(wanted * sizeof *asking->chosen);
     if (!asking->chosen)
         return error_memory(error, wanted * sizeof *asking->chosen);
-    enum lmk_status status = question_candidates(&asking->question, asking->collection, asking->view, wanted,
-                                                 asking->chosen, &asking->count, error);
+    enum lmk_status status =
+        question_candidates(&asking->question, asking->collection, asking->view, wanted,
+                            asking->chosen, &asking->count, error);
     if (asking->count > options->blocks)
         asking->count = options->blocks;
     if (!status)
@@ -82,7 +84,8 @@ static enum lmk_status prepare_memory(struct asking *asking, struct lmk_error *e
     const struct lmk_ask_options *options = asking->options;
     double before = ingest_clock();
     size_t most = question_length(&asking->question) + options->max_tokens;
-    enum lmk_status status = sequence_open(&asking->sequence, asking->collection->model, most, false, error);
+    enum lmk_status status =
+        sequence_open(&asking->sequence, asking->collection->model, most, false, error);
     if (status)
         return status;
     if (options->granularity == LMK_QUESTION) {
@@ -94,10 +97,11 @@ static enum lmk_status prepare_memory(struct asking *asking, struct lmk_error *e
         }
         return status;
     }
-    status = granularity_open(&asking->granularity, asking->collection, asking->view, options->granularity,
-                              options->blocks, error);
+    status = granularity_open(&asking->granularity, asking->collection, asking->view,
+                              options->granularity, options->blocks, error);
     return status ? status
-                  : sequence_set_selector(asking->sequence, granularity_selector(asking->granularity), error);
+                  : sequence_set_selector(asking->sequence,
+                                          granularity_selector(asking->granularity), error);
 }
 
 /* ------------------------------------------------------------------ writing the answer */
@@ -132,7 +136,8 @@ static size_t largest(const float *logits, size_t count)
     return best;
 }
 
-static double sum_of_exponentials(const float *logits, size_t count, double best, double temperature)
+static double sum_of_exponentials(const float *logits, size_t count, double best,
+                                  double temperature)
 {
     double sum = 0;
     for (size_t i = 0; i < count; i++)
@@ -146,15 +151,16 @@ static size_t pick(struct asking *asking, const float *logits, size_t count)
     double temperature = asking->options->temperature;
     if (temperature <= 0)
         return best;
-    double left = random_uniform(&asking->random) * sum_of_exponentials(logits, count, logits[best], temperature);
+    double left = random_uniform(&asking->random) *
+                  sum_of_exponentials(logits, count, logits[best], temperature);
     for (size_t i = 0; i < count; i++)
         if ((left -= exp((logits[i] - logits[best]) / temperature)) < 0)
             return i;
     return best;
 }
 
-static enum lmk_status write_piece(struct asking *asking, uint32_t id, struct buffer *text, bool *stopped,
-                                   struct lmk_error *error)
+static enum lmk_status write_piece(struct asking *asking, uint32_t id, struct buffer *text,
+                                   bool *stopped, struct lmk_error *error)
 {
     size_t size;
     const char *piece = tokenizer_bytes(asking->collection->model->tokenizer, id, &size);
@@ -167,7 +173,8 @@ static enum lmk_status write_piece(struct asking *asking, uint32_t id, struct bu
     return buffer_append(text, piece, size, error);
 }
 
-static enum lmk_status write_answer(struct asking *asking, struct buffer *text, struct lmk_error *error)
+static enum lmk_status write_answer(struct asking *asking, struct buffer *text,
+                                    struct lmk_error *error)
 {
     const struct model_shape *shape = &asking->collection->model->shape;
     struct lmk_answer *answer = asking->answer;
@@ -180,7 +187,8 @@ static enum lmk_status write_answer(struct asking *asking, struct buffer *text, 
         if (id == shape->eos_id || id == shape->newline_id)
             break;
         float best = logits[largest(logits, shape->vocabulary)];
-        answer->log_likelihood += logits[id] - best - log(sum_of_exponentials(logits, shape->vocabulary, best, 1));
+        answer->log_likelihood +=
+            logits[id] - best - log(sum_of_exponentials(logits, shape->vocabulary, best, 1));
         answer->tokens++;
         if (!(status = write_piece(asking, id, text, &stopped, error)))
             status = sequence_feed(asking->sequence, &id, 1, NULL, error);
@@ -200,8 +208,8 @@ static enum lmk_status read_and_write(struct asking *asking, struct lmk_error *e
     asking->shares = calloc(asking->count + 1, sizeof *asking->shares);
     if (!asking->mass || !asking->shares)
         return error_memory(error, layers * asking->count * sizeof *asking->mass);
-    enum lmk_status status =
-        sequence_feed(asking->sequence, question_ids(question), question_length(question), NULL, error);
+    enum lmk_status status = sequence_feed(asking->sequence, question_ids(question),
+                                           question_length(question), NULL, error);
     double read = ingest_clock();
     answer->timing.attention = 1e3 * (read - start);
     if (status)
@@ -224,12 +232,13 @@ static enum lmk_status read_and_write(struct asking *asking, struct lmk_error *e
 
 static int by_share(const void *left, const void *right)
 {
-    double a = ((const struct lmk_passage *)left)->share, b = ((const struct lmk_passage *)right)->share;
+    double a = ((const struct lmk_passage *)left)->share,
+           b = ((const struct lmk_passage *)right)->share;
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
-static enum lmk_status make_passage(struct asking *asking, size_t i, double share, float *token_scores,
-                                    struct lmk_error *error)
+static enum lmk_status make_passage(struct asking *asking, size_t i, double share,
+                                    float *token_scores, struct lmk_error *error)
 {
     struct lmk_passage *passage = &asking->answer->passages[i];
     uint64_t block = asking->chosen[i].block;
@@ -244,7 +253,8 @@ static enum lmk_status make_passage(struct asking *asking, size_t i, double shar
     return passage_make(passage, asking->collection, asking->view, block, token_scores, error);
 }
 
-/* With a finer granularity the blocks are known only now: those with the most landmark probability. */
+/* With a finer granularity the blocks are known only now: those with the most landmark probability.
+ */
 static enum lmk_status take_ranking(struct asking *asking, struct lmk_error *error)
 {
     size_t wanted = asking->options->blocks;
@@ -258,7 +268,8 @@ static enum lmk_status take_ranking(struct asking *asking, struct lmk_error *err
         asking->shares[i] = asking->chosen[i].score;
     if (asking->count)
         return LMK_OK;
-    return error_set(error, LMK_NOT_FOUND, "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER",
+    return error_set(error, LMK_NOT_FOUND,
+                     "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER",
                      asking->collection->path, asking->collection->path);
 }
 
@@ -269,7 +280,8 @@ static enum lmk_status make_passages(struct asking *asking, struct lmk_error *er
         return status;
     struct lmk_answer *answer = asking->answer;
     struct store_counts counts;
-    float *token_scores = malloc(asking->collection->model->shape.block_tokens * sizeof *token_scores);
+    float *token_scores =
+        malloc(asking->collection->model->shape.block_tokens * sizeof *token_scores);
     answer->passages = calloc(asking->count, sizeof *answer->passages);
     if (!token_scores || !answer->passages)
         status = error_memory(error, asking->count * sizeof *answer->passages);
@@ -280,7 +292,8 @@ static enum lmk_status make_passages(struct asking *asking, struct lmk_error *er
         sum += asking->shares[i];
     while (!status && answer->count < asking->count) {
         size_t i = answer->count++;
-        status = make_passage(asking, i, sum > 0 ? asking->shares[i] / sum : 0, token_scores, error);
+        status =
+            make_passage(asking, i, sum > 0 ? asking->shares[i] / sum : 0, token_scores, error);
     }
     if (!status) {
         qsort(answer->passages, answer->count, sizeof *answer->passages, by_share);
@@ -295,7 +308,8 @@ static enum lmk_status ask(struct asking *asking, const char *question, struct l
 {
     struct lmk_timing *timing = &asking->answer->timing;
     double start = ingest_clock();
-    enum lmk_status status = question_open(&asking->question, asking->collection->model, question, error);
+    enum lmk_status status =
+        question_open(&asking->question, asking->collection->model, question, error);
     timing->pass1 = 1e3 * (ingest_clock() - start);
     if (!status)
         status = prepare_memory(asking, error);
@@ -319,8 +333,9 @@ static void release(struct asking *asking)
     free(asking->mass);
 }
 
-enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question, const struct lmk_ask_options *options,
-                        struct lmk_answer **answer, struct lmk_error *error)
+enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
+                        const struct lmk_ask_options *options, struct lmk_answer **answer,
+                        struct lmk_error *error)
 {
     *answer = NULL;
     enum lmk_status status = collection_needs_model(collection, error);
@@ -328,8 +343,10 @@ enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
         return status;
     struct lmk_ask_options defaults = lmk_ask_defaults(collection->model);
     struct asking asking = {.collection = collection, .options = options ? options : &defaults};
-    if (!asking.options->blocks || asking.options->blocks > MOST_BLOCKS || asking.options->max_tokens > MOST_BLOCKS)
-        return error_set(error, LMK_USAGE, "An answer reads 1 to %d blocks and has at most %d tokens.", MOST_BLOCKS,
+    if (!asking.options->blocks || asking.options->blocks > MOST_BLOCKS ||
+        asking.options->max_tokens > MOST_BLOCKS)
+        return error_set(error, LMK_USAGE,
+                         "An answer reads 1 to %d blocks and has at most %d tokens.", MOST_BLOCKS,
                          MOST_BLOCKS);
     asking.random = asking.options->seed;
     if (asking.options->granularity != LMK_QUESTION && collection->lock >= 0)
@@ -337,7 +354,8 @@ enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
     if (status || (status = store_view_begin(collection->store, &asking.view, error)))
         return status;
     asking.answer = calloc(1, sizeof *asking.answer);
-    status = asking.answer ? ask(&asking, question, error) : error_memory(error, sizeof *asking.answer);
+    status =
+        asking.answer ? ask(&asking, question, error) : error_memory(error, sizeof *asking.answer);
     release(&asking);
     if (status)
         lmk_answer_free(asking.answer);

@@ -11,7 +11,8 @@ void document_blocks_release(struct document_blocks *blocks)
     *blocks = (struct document_blocks){0};
 }
 
-/* Bytes of text that a token stands for. The first one carries the space that encoding puts before a text. */
+/* Bytes of text that a token stands for. The first one carries the space that encoding puts before
+ * a text. */
 static size_t token_bytes(const struct lmk_model *model, const uint32_t *tokens, size_t index)
 {
     size_t size;
@@ -20,8 +21,10 @@ static size_t token_bytes(const struct lmk_model *model, const uint32_t *tokens,
     return first && size ? size - 1 : size;
 }
 
-/* Copies the part of the text's map that covers [start, end) to `runs`, the first run beginning at start exactly. */
-static size_t cut_runs(const struct normalised_text *text, size_t *at, uint64_t start, uint64_t end, struct map_run *runs)
+/* Copies the part of the text's map that covers [start, end) to `runs`, the first run beginning at
+ * start exactly. */
+static size_t cut_runs(const struct normalised_text *text, size_t *at, uint64_t start, uint64_t end,
+                       struct map_run *runs)
 {
     size_t count = 0;
     runs[count++] = (struct map_run){start, normalised_source(text, start)};
@@ -32,23 +35,27 @@ static size_t cut_runs(const struct normalised_text *text, size_t *at, uint64_t 
     return count;
 }
 
-static void cut(struct document_blocks *result, const struct lmk_model *model, const struct normalised_text *text)
+static void cut(struct document_blocks *result, const struct lmk_model *model,
+                const struct normalised_text *text)
 {
     size_t n = model->shape.block_tokens, run_at = 0, runs_used = 0;
     uint64_t text_at = 0;
     for (size_t b = 0; b < result->block_count; b++) {
         struct block_text *block = &result->blocks[b];
-        size_t first = b * n, count = result->token_count - first < n ? result->token_count - first : n;
+        size_t first = b * n,
+               count = result->token_count - first < n ? result->token_count - first : n;
         *block = (struct block_text){.token_count = (uint32_t)count, .text_start = text_at};
         block->tokens = result->tokens + first;
         for (size_t i = 0; i < count; i++)
             block->text_size += token_bytes(model, result->tokens, first + i);
         text_at += block->text_size;
         block->runs = result->runs + runs_used;
-        block->run_count = cut_runs(text, &run_at, block->text_start, text_at, result->runs + runs_used);
+        block->run_count =
+            cut_runs(text, &run_at, block->text_start, text_at, result->runs + runs_used);
         runs_used += block->run_count;
         block->source_start = block->runs[0].source;
-        block->source_end = block->text_size ? normalised_source(text, text_at - 1) + 1 : block->source_start;
+        block->source_end =
+            block->text_size ? normalised_source(text, text_at - 1) + 1 : block->source_start;
     }
 }
 

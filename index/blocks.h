@@ -6,7 +6,8 @@
 #include "src/model/model.h"
 
 struct document_blocks {
-    struct block_text *blocks; /* owned, as the rest; tokens and runs point into the two arrays below */
+    struct block_text
+        *blocks; /* owned, as the rest; tokens and runs point into the two arrays below */
     size_t block_count;
     uint32_t *tokens; /* [token_count], BOS first */
     size_t token_count;

@@ -52,18 +52,22 @@ char *collection_join(const char *directory, const char *name)
     return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
 }
 
-enum lmk_status collection_needs_model(const struct lmk_collection *collection, struct lmk_error *error)
+enum lmk_status collection_needs_model(const struct lmk_collection *collection,
+                                       struct lmk_error *error)
 {
     if (collection->model)
         return LMK_OK;
-    return error_set(error, LMK_USAGE, "%s was opened without a model, which this call needs.", collection->path);
+    return error_set(error, LMK_USAGE, "%s was opened without a model, which this call needs.",
+                     collection->path);
 }
 
-enum lmk_status collection_needs_write(const struct lmk_collection *collection, struct lmk_error *error)
+enum lmk_status collection_needs_write(const struct lmk_collection *collection,
+                                       struct lmk_error *error)
 {
     if (collection->lock >= 0)
         return LMK_OK;
-    return error_set(error, LMK_USAGE, "%s was opened for reading only; this call writes.", collection->path);
+    return error_set(error, LMK_USAGE, "%s was opened for reading only; this call writes.",
+                     collection->path);
 }
 
 /* ------------------------------------------------------------------ the directory */
@@ -96,8 +100,9 @@ static enum lmk_status read_current(const char *path, char **generation, struct 
     FILE *file = fopen(name, "re");
     if (!file) {
         int code = errno;
-        enum lmk_status status = code == ENOENT || code == ENOTDIR ? LMK_NOT_FOUND
-                                                                   : error_system(error, "Cannot open %s", name);
+        enum lmk_status status = code == ENOENT || code == ENOTDIR
+                                     ? LMK_NOT_FOUND
+                                     : error_system(error, "Cannot open %s", name);
         free(name);
         return status;
     }
@@ -108,11 +113,13 @@ static enum lmk_status read_current(const char *path, char **generation, struct 
     unsigned number;
     int used = 0;
     enum lmk_status status = LMK_OK;
-    if (sscanf(line, "generation-%6u%n", &number, &used) != 1 || line[used] != '\n' || (size_t)used + 1 != size)
-        status = error_set(error, LMK_CORRUPT,
-                           "%s does not name a generation. Write the name of the newest generation-… directory "
-                           "beside it into it, followed by a line feed.",
-                           name);
+    if (sscanf(line, "generation-%6u%n", &number, &used) != 1 || line[used] != '\n' ||
+        (size_t)used + 1 != size)
+        status = error_set(
+            error, LMK_CORRUPT,
+            "%s does not name a generation. Write the name of the newest generation-… directory "
+            "beside it into it, followed by a line feed.",
+            name);
     free(name);
     if (status)
         return status;
@@ -121,16 +128,20 @@ static enum lmk_status read_current(const char *path, char **generation, struct 
     return *generation ? LMK_OK : error_memory(error, size);
 }
 
-/* Names the generation: whole to a new file, then renamed, so that CURRENT is never half written. */
-static enum lmk_status write_current(const char *path, const char *generation, struct lmk_error *error)
+/* Names the generation: whole to a new file, then renamed, so that CURRENT is never half written.
+ */
+static enum lmk_status write_current(const char *path, const char *generation,
+                                     struct lmk_error *error)
 {
-    char *name = collection_join(path, "CURRENT"), *temporary = collection_join(path, "CURRENT.tmp");
+    char *name = collection_join(path, "CURRENT"),
+         *temporary = collection_join(path, "CURRENT.tmp");
     enum lmk_status status = LMK_OK;
     FILE *file = name && temporary ? fopen(temporary, "we") : NULL;
     if (!file)
         status = error_system(error, "Cannot write %s/CURRENT", path);
     else {
-        bool written = fprintf(file, "%s\n", generation) > 0 && !fflush(file) && !fsync(fileno(file));
+        bool written =
+            fprintf(file, "%s\n", generation) > 0 && !fflush(file) && !fsync(fileno(file));
         written = !fclose(file) && written;
         if (!written || rename(temporary, name))
             status = error_system(error, "Cannot write %s", name);
@@ -147,13 +158,15 @@ static bool directory_is_empty(const char *path)
         return false;
     bool empty = true;
     for (struct dirent *entry; empty && (entry = readdir(directory));)
-        empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || !strcmp(entry->d_name, "writer.lock") ||
-                !strcmp(entry->d_name, "CURRENT.tmp") || !strcmp(entry->d_name, FIRST_GENERATION);
+        empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+                !strcmp(entry->d_name, "writer.lock") || !strcmp(entry->d_name, "CURRENT.tmp") ||
+                !strcmp(entry->d_name, FIRST_GENERATION);
     closedir(directory);
     return empty;
 }
 
-/* Takes the writer's lock: an fcntl lock, which the kernel drops with the process, however it ends. */
+/* Takes the writer's lock: an fcntl lock, which the kernel drops with the process, however it ends.
+ */
 static enum lmk_status take_lock(struct lmk_collection *collection, struct lmk_error *error)
 {
     char *name = collection_join(collection->path, "writer.lock");
@@ -169,7 +182,8 @@ static enum lmk_status take_lock(struct lmk_collection *collection, struct lmk_e
         if (pread(descriptor, owner, sizeof owner - 1, 0) < 0)
             owner[0] = '\0';
         owner[strcspn(owner, "\n")] = '\0';
-        status = error_set(error, LMK_BUSY, "%s is being written by another process (%s). Wait until it has ended.",
+        status = error_set(error, LMK_BUSY,
+                           "%s is being written by another process (%s). Wait until it has ended.",
                            collection->path, owner[0] ? owner : "unknown");
         close(descriptor);
     } else {
@@ -187,14 +201,16 @@ static enum lmk_status take_lock(struct lmk_collection *collection, struct lmk_e
 
 /* ------------------------------------------------------------------ opening */
 
-static enum lmk_status set_generation(struct lmk_collection *collection, char *generation, struct lmk_error *error)
+static enum lmk_status set_generation(struct lmk_collection *collection, char *generation,
+                                      struct lmk_error *error)
 {
     collection->generation = generation;
     collection->directory = collection_join(collection->path, generation);
     return collection->directory ? LMK_OK : error_memory(error, strlen(collection->path));
 }
 
-static struct store_settings settings_of(const struct lmk_model *model, const struct lmk_open_options *options)
+static struct store_settings settings_of(const struct lmk_model *model,
+                                         const struct lmk_open_options *options)
 {
     const struct model_shape *shape = &model->shape;
     struct store_settings settings = {
@@ -213,8 +229,8 @@ static struct store_settings settings_of(const struct lmk_model *model, const st
 }
 
 /* Makes the first generation. CURRENT comes last, so what an interrupted run left is made again. */
-static enum lmk_status create(struct lmk_collection *collection, const struct lmk_open_options *options,
-                              struct lmk_error *error)
+static enum lmk_status create(struct lmk_collection *collection,
+                              const struct lmk_open_options *options, struct lmk_error *error)
 {
     enum lmk_status status = collection_needs_model(collection, error);
     if (status)
@@ -228,7 +244,8 @@ static enum lmk_status create(struct lmk_collection *collection, const struct lm
     struct store_settings settings = settings_of(collection->model, options);
     if (!landmarks)
         return error_memory(error, strlen(collection->directory));
-    if (!(status = make_directory(collection->directory, error)) && !(status = make_directory(landmarks, error)) &&
+    if (!(status = make_directory(collection->directory, error)) &&
+        !(status = make_directory(landmarks, error)) &&
         !(status = store_create(&collection->store, collection->directory, &settings, error)) &&
         !(status = sync_directory(collection->directory, error)))
         status = write_current(collection->path, generation, error);
@@ -242,7 +259,8 @@ static enum lmk_status check_model(struct lmk_collection *collection, struct lmk
     hash128_hexadecimal(settings->fingerprint, collection->fingerprint);
     if (settings->normalise_version != NORMALISE_VERSION)
         return error_set(error, LMK_COLLECTION,
-                         "%s holds texts normalised by version %u of the rules; this lmk has version %d. Index the "
+                         "%s holds texts normalised by version %u of the rules; this lmk has "
+                         "version %d. Index the "
                          "books again into a new collection.",
                          collection->path, settings->normalise_version, NORMALISE_VERSION);
     const struct lmk_model *model = collection->model;
@@ -250,13 +268,16 @@ static enum lmk_status check_model(struct lmk_collection *collection, struct lmk
         return LMK_OK;
     char given[2 * HASH128_BYTES + 1];
     hash128_hexadecimal(model->fingerprint, given);
-    return error_set(error, LMK_COLLECTION,
-                     "%s was indexed with the model %s (fingerprint %s), but the model given is %s (fingerprint %s). "
-                     "Name the first one with --model, or index the books again into a new collection.",
-                     collection->path, settings->model_name, collection->fingerprint, model->name, given);
+    return error_set(
+        error, LMK_COLLECTION,
+        "%s was indexed with the model %s (fingerprint %s), but the model given is %s (fingerprint "
+        "%s). "
+        "Name the first one with --model, or index the books again into a new collection.",
+        collection->path, settings->model_name, collection->fingerprint, model->name, given);
 }
 
-static enum lmk_status open_or_create(struct lmk_collection *collection, const struct lmk_open_options *options,
+static enum lmk_status open_or_create(struct lmk_collection *collection,
+                                      const struct lmk_open_options *options,
                                       struct lmk_error *error)
 {
     char *generation = NULL;
@@ -264,12 +285,14 @@ static enum lmk_status open_or_create(struct lmk_collection *collection, const s
     enum lmk_status status;
     if (creating && (status = make_directory(collection->path, error)))
         return status;
-    /* The lock comes first: CURRENT must not change between reading it and opening what it names. */
+    /* The lock comes first: CURRENT must not change between reading it and opening what it names.
+     */
     status = read_current(collection->path, &generation, error);
     if (status == LMK_NOT_FOUND && !(creating && directory_is_empty(collection->path)))
-        return error_set(error, LMK_COLLECTION,
-                         "%s is not a collection: it has no file CURRENT. Make one with: lmk index -c %s FOLDER",
-                         collection->path, collection->path);
+        return error_set(
+            error, LMK_COLLECTION,
+            "%s is not a collection: it has no file CURRENT. Make one with: lmk index -c %s FOLDER",
+            collection->path, collection->path);
     if (status && status != LMK_NOT_FOUND)
         return status;
     if (options->write) {
@@ -289,7 +312,8 @@ static enum lmk_status open_or_create(struct lmk_collection *collection, const s
     return store_open(&collection->store, collection->directory, options->write, error);
 }
 
-enum lmk_status lmk_collection_open(struct lmk_collection **result, const char *path, const struct lmk_model *model,
+enum lmk_status lmk_collection_open(struct lmk_collection **result, const char *path,
+                                    const struct lmk_model *model,
                                     const struct lmk_open_options *options, struct lmk_error *error)
 {
     struct lmk_open_options defaults = lmk_open_defaults();

@@ -13,9 +13,9 @@
 struct segments;
 
 struct lmk_collection {
-    char *path;       /* of NAME.lmk */
-    char *generation; /* name of the generation's directory */
-    char *directory;  /* its path */
+    char *path;                    /* of NAME.lmk */
+    char *generation;              /* name of the generation's directory */
+    char *directory;               /* its path */
     const struct lmk_model *model; /* borrowed, may be NULL */
     struct store *store;
     struct segments *segments; /* opened by the first query, NULL before */
@@ -24,8 +24,10 @@ struct lmk_collection {
 };
 
 /* LMK_USAGE where the collection was opened without a model or without `write`. */
-enum lmk_status collection_needs_model(const struct lmk_collection *collection, struct lmk_error *error);
-enum lmk_status collection_needs_write(const struct lmk_collection *collection, struct lmk_error *error);
+enum lmk_status collection_needs_model(const struct lmk_collection *collection,
+                                       struct lmk_error *error);
+enum lmk_status collection_needs_write(const struct lmk_collection *collection,
+                                       struct lmk_error *error);
 
 /* "text", "landmarks", "ready"; "none", "f16", "q8_0", "q4_0". Static. */
 const char *collection_state_name(enum document_state state);

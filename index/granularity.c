@@ -40,11 +40,13 @@ static int by_block(const void *left, const void *right)
 
 static int by_probability(const void *left, const void *right)
 {
-    double a = ((const struct mass *)left)->probability, b = ((const struct mass *)right)->probability;
+    double a = ((const struct mass *)left)->probability,
+           b = ((const struct mass *)right)->probability;
     return a < b ? 1 : a > b ? -1 : by_block(left, right);
 }
 
-static enum lmk_status add_mass(struct granularity *granularity, uint64_t block, double probability, struct lmk_error *error)
+static enum lmk_status add_mass(struct granularity *granularity, uint64_t block, double probability,
+                                struct lmk_error *error)
 {
     struct mass new = {block, probability};
     enum lmk_status status = buffer_reserve(&granularity->masses, sizeof new, error);
@@ -72,14 +74,15 @@ static enum lmk_status add_mass(struct granularity *granularity, uint64_t block,
 /* ------------------------------------------------------------------ choosing */
 
 /* Candidates of one row and head, with the landmark softmax over them as score. */
-static enum lmk_status search_head(struct granularity *granularity, size_t m, size_t head, const float *query,
-                                   struct candidate candidates[CANDIDATES], size_t *found, struct lmk_error *error)
+static enum lmk_status search_head(struct granularity *granularity, size_t m, size_t head,
+                                   const float *query, struct candidate candidates[CANDIDATES],
+                                   size_t *found, struct lmk_error *error)
 {
     const struct model_shape *shape = &granularity->collection->model->shape;
     uint32_t group = (uint32_t)head / (shape->heads / shape->kv_heads);
     uint32_t part = 1 + (uint32_t)m * shape->kv_heads + group;
-    enum lmk_status status =
-        segments_search(granularity->collection, granularity->view, part, query, CANDIDATES, candidates, found, error);
+    enum lmk_status status = segments_search(granularity->collection, granularity->view, part,
+                                             query, CANDIDATES, candidates, found, error);
     double best = *found ? candidates[0].score : 0, sum = 0;
     for (size_t i = 0; !status && i < *found; i++)
         sum += candidates[i].score = exp(candidates[i].score - best);
@@ -91,10 +94,12 @@ static enum lmk_status search_head(struct granularity *granularity, size_t m, si
 }
 
 /* Adds candidates to a pool, keeping each block's largest probability. */
-static enum lmk_status pool_add(struct buffer *pool, const struct candidate *candidates, size_t count, struct lmk_error *error)
+static enum lmk_status pool_add(struct buffer *pool, const struct candidate *candidates,
+                                size_t count, struct lmk_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        struct mass new = {candidates[i].block, candidates[i].score}, *items = (struct mass *)pool->data;
+        struct mass new = {candidates[i].block, candidates[i].score},
+                    *items = (struct mass *)pool->data;
         size_t at = 0, size = pool->size / sizeof new;
         while (at < size && items[at].block != new.block)
             at++;
@@ -108,14 +113,17 @@ static enum lmk_status pool_add(struct buffer *pool, const struct candidate *can
 }
 
 /* The k best of a pool in order of age, loaded, in memory that lasts until closing. */
-static enum lmk_status take_best(struct granularity *granularity, struct buffer *pool, const struct memory_block **chosen,
-                                 size_t *count, struct lmk_error *error)
+static enum lmk_status take_best(struct granularity *granularity, struct buffer *pool,
+                                 const struct memory_block **chosen, size_t *count,
+                                 struct lmk_error *error)
 {
     struct mass *items = (struct mass *)pool->data;
-    size_t k = granularity->selector.k, size = pool->size / sizeof *items, wanted = size < k ? size : k;
+    size_t k = granularity->selector.k, size = pool->size / sizeof *items,
+           wanted = size < k ? size : k;
     struct arena *arena = malloc(sizeof *arena + k * sizeof *arena->blocks);
     uint64_t *numbers = malloc((k ? k : 1) * sizeof *numbers);
-    enum lmk_status status = arena && numbers ? LMK_OK : error_memory(error, k * sizeof *arena->blocks);
+    enum lmk_status status =
+        arena && numbers ? LMK_OK : error_memory(error, k * sizeof *arena->blocks);
     if (arena) {
         arena->next = granularity->arenas;
         granularity->arenas = arena;
@@ -137,14 +145,17 @@ static enum lmk_status take_best(struct granularity *granularity, struct buffer 
     return status;
 }
 
-/* A pool is taken for every (row, head), or filled over heads or over rows first and then given to all of them. */
+/* A pool is taken for every (row, head), or filled over heads or over rows first and then given to
+ * all of them. */
 static enum lmk_status choose(void *context, size_t m, const float *queries, size_t rows,
-                              const struct memory_block **chosen, size_t *counts, struct lmk_error *error)
+                              const struct memory_block **chosen, size_t *counts,
+                              struct lmk_error *error)
 {
     struct granularity *granularity = context;
     const struct model_shape *shape = &granularity->collection->model->shape;
     size_t heads = shape->heads, k = granularity->selector.k, width = shape->head_width;
-    bool by_head = granularity->kind == LMK_CHUNK; /* the outer loop runs over what does not share */
+    bool by_head =
+        granularity->kind == LMK_CHUNK; /* the outer loop runs over what does not share */
     size_t outer = by_head ? heads : rows, inner = by_head ? rows : heads;
     struct buffer pool;
     buffer_init(&pool, SIZE_MAX / 2);
@@ -153,7 +164,8 @@ static enum lmk_status choose(void *context, size_t m, const float *queries, siz
         for (size_t i = 0; !status && i < inner; i++) {
             struct candidate candidates[CANDIDATES];
             size_t row = by_head ? i : o, head = by_head ? o : i, found, at = row * heads + head;
-            status = search_head(granularity, m, head, queries + at * width, candidates, &found, error);
+            status =
+                search_head(granularity, m, head, queries + at * width, candidates, &found, error);
             if (!status)
                 status = pool_add(&pool, candidates, found, error);
             bool alone = granularity->kind == LMK_HEAD;
@@ -182,8 +194,9 @@ enum lmk_status granularity_prepare(struct lmk_collection *collection, struct lm
     return status;
 }
 
-enum lmk_status granularity_open(struct granularity **result, struct lmk_collection *collection, struct store_view *view,
-                                 enum lmk_granularity kind, size_t k, struct lmk_error *error)
+enum lmk_status granularity_open(struct granularity **result, struct lmk_collection *collection,
+                                 struct store_view *view, enum lmk_granularity kind, size_t k,
+                                 struct lmk_error *error)
 {
     struct store_counts counts;
     enum lmk_status status = store_counts(view, &counts, error);
@@ -220,7 +233,8 @@ const struct memory_selector *granularity_selector(const struct granularity *gra
     return &granularity->selector;
 }
 
-size_t granularity_ranking(const struct granularity *granularity, size_t wanted, struct candidate *candidates)
+size_t granularity_ranking(const struct granularity *granularity, size_t wanted,
+                           struct candidate *candidates)
 {
     size_t count = granularity->masses.size / sizeof(struct mass);
     struct mass *sorted = malloc(granularity->masses.size ? granularity->masses.size : 1);

@@ -22,7 +22,8 @@ enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error)
                      "Stopped. What was complete is kept; the same command goes on from there.");
 }
 
-static enum lmk_status run_stages(struct ingest *ingest, const struct file_list *files, struct lmk_error *error)
+static enum lmk_status run_stages(struct ingest *ingest, const struct file_list *files,
+                                  struct lmk_error *error)
 {
     enum lmk_status status = ingest_texts(ingest, files, error);
     if (!status)
@@ -30,13 +31,14 @@ static enum lmk_status run_stages(struct ingest *ingest, const struct file_list 
     if (status && status != LMK_INTERRUPTED)
         return status;
     ingest->progress.stage = "landmarks";
-    enum lmk_status built = status ? LMK_OK : segments_build(ingest->collection, SEGMENT_JOINT, error);
+    enum lmk_status built =
+        status ? LMK_OK : segments_build(ingest->collection, SEGMENT_JOINT, error);
     return status ? status : built;
 }
 
-enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths, size_t path_count,
-                          const struct lmk_index_options *options, struct lmk_index_report *report,
-                          struct lmk_error *error)
+enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths,
+                          size_t path_count, const struct lmk_index_options *options,
+                          struct lmk_index_report *report, struct lmk_error *error)
 {
     struct lmk_index_report unused;
     struct file_list files;
@@ -48,11 +50,13 @@ enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *
         return status;
     ingest.report->files = files.count;
     if (!files.count)
-        status = error_set(error, LMK_INPUT, "There is no .txt or .md file in %s.", path_count ? paths[0] : "an empty list");
+        status = error_set(error, LMK_INPUT, "There is no .txt or .md file in %s.",
+                           path_count ? paths[0] : "an empty list");
     else
         status = run_stages(&ingest, &files, error);
     if (!status && ingest.report->files_skipped == files.count)
-        status = error_set(error, LMK_INPUT, "None of the %zu files could be read as a book.", files.count);
+        status = error_set(error, LMK_INPUT, "None of the %zu files could be read as a book.",
+                           files.count);
     ingest.report->seconds = ingest_clock() - ingest.started;
     file_list_release(&files);
     return status;

@@ -1,4 +1,5 @@
-/* The two stages of lmk_index: texts first, so that a document is in the store within seconds; then the model. */
+/* The two stages of lmk_index: texts first, so that a document is in the store within seconds; then
+ * the model. */
 #ifndef INDEX_INGEST_H
 #define INDEX_INGEST_H
 
@@ -19,7 +20,8 @@ double ingest_clock(void);
 enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error);
 
 /* Stage 1: reads, normalises and tokenizes new and changed files, and commits their texts. */
-enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files, struct lmk_error *error);
+enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files,
+                             struct lmk_error *error);
 
 /* Stage 2: runs the model over every document that is in state text. */
 enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error);

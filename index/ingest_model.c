@@ -7,7 +7,8 @@
 
 /* Blocks of one run of the model: enough rows that the matrix products reach their full speed. */
 #define RUN_BLOCKS 8
-/* Blocks of one batch: a few dozen megabytes, and at most some twenty seconds of work that a crash can cost. */
+/* Blocks of one batch: a few dozen megabytes, and at most some twenty seconds of work that a crash
+ * can cost. */
 #define BATCH_BLOCKS 512
 
 /* A document that is being run. Short ones share a run of the model. */
@@ -23,8 +24,8 @@ struct model_stage {
     struct store_batch *batch;
     struct running running[RUN_BLOCKS];
     size_t running_count;
-    uint64_t next_id;     /* documents below it were started or need nothing */
-    bool exhausted;       /* no further document waits */
+    uint64_t next_id; /* documents below it were started or need nothing */
+    bool exhausted;   /* no further document waits */
     size_t batch_blocks;
     uint32_t *tokens;     /* [RUN_BLOCKS][N] */
     float *landmark_keys; /* [RUN_BLOCKS][M][G][W] */
@@ -37,7 +38,7 @@ struct run_item {
     struct document document;
     uint64_t first; /* block within the document */
     size_t blocks;
-    size_t at;      /* place in the run */
+    size_t at; /* place in the run */
 };
 
 static const struct model_shape *shape_of(const struct model_stage *stage)
@@ -64,15 +65,17 @@ static enum lmk_status start_document(struct model_stage *stage, struct lmk_erro
     return stage->exhausted ? LMK_OK : status;
 }
 
-static enum lmk_status load_tokens(struct model_stage *stage, const struct run_item *item, struct lmk_error *error)
+static enum lmk_status load_tokens(struct model_stage *stage, const struct run_item *item,
+                                   struct lmk_error *error)
 {
     size_t n = shape_of(stage)->block_tokens;
     for (size_t i = 0; i < item->blocks; i++) {
         struct block_text text;
         buffer_clear(&stage->block_tokens);
         buffer_clear(&stage->block_runs);
-        enum lmk_status status = store_block_text(stage->view, item->document.first_block + item->first + i,
-                                                  &stage->block_tokens, &stage->block_runs, &text, error);
+        enum lmk_status status =
+            store_block_text(stage->view, item->document.first_block + item->first + i,
+                             &stage->block_tokens, &stage->block_runs, &text, error);
         if (status)
             return status;
         uint32_t *tokens = stage->tokens + (item->at + i) * n;
@@ -85,8 +88,8 @@ static enum lmk_status load_tokens(struct model_stage *stage, const struct run_i
 }
 
 /* Fills a run with blocks: as many as the oldest running document has, then the next. */
-static enum lmk_status plan_run(struct model_stage *stage, struct run_item items[RUN_BLOCKS], size_t *count,
-                                struct lmk_error *error)
+static enum lmk_status plan_run(struct model_stage *stage, struct run_item items[RUN_BLOCKS],
+                                size_t *count, struct lmk_error *error)
 {
     size_t used = 0;
     *count = 0;
@@ -99,7 +102,8 @@ static enum lmk_status plan_run(struct model_stage *stage, struct run_item items
         if (i == stage->running_count)
             return LMK_OK;
         struct run_item *item = &items[(*count)++];
-        enum lmk_status status = store_document(stage->view, stage->running[i].id, &item->document, error);
+        enum lmk_status status =
+            store_document(stage->view, stage->running[i].id, &item->document, error);
         if (status)
             return status;
         uint64_t left = item->document.block_count - stage->running[i].done;
@@ -132,21 +136,23 @@ static void run_model(struct model_stage *stage, const struct run_item *items, s
     stage->ingest->report->model_seconds += ingest_clock() - before;
 }
 
-static enum lmk_status keep_results(struct model_stage *stage, const struct run_item *items, size_t count,
-                                    struct lmk_error *error)
+static enum lmk_status keep_results(struct model_stage *stage, const struct run_item *items,
+                                    size_t count, struct lmk_error *error)
 {
     const struct model_shape *shape = shape_of(stage);
     size_t landmark = model_landmark_width(shape), block = landmark * shape->block_tokens, kept = 0;
     for (size_t i = 0; i < count; i++) {
         const struct run_item *item = &items[i];
         struct running running = stage->running[i];
-        enum lmk_status status = store_put_blocks(stage->batch, &item->document, item->document.first_block + item->first,
-                                                  item->blocks, stage->landmark_keys + item->at * landmark,
-                                                  stage->keys + item->at * block, stage->values + item->at * block, error);
+        enum lmk_status status = store_put_blocks(
+            stage->batch, &item->document, item->document.first_block + item->first, item->blocks,
+            stage->landmark_keys + item->at * landmark, stage->keys + item->at * block,
+            stage->values + item->at * block, error);
         running.done += item->blocks;
         bool complete = running.done == item->document.block_count;
         if (!status && complete) {
-            enum document_state state = item->document.tier == LMK_TIER_NONE ? DOCUMENT_LANDMARKS : DOCUMENT_READY;
+            enum document_state state =
+                item->document.tier == LMK_TIER_NONE ? DOCUMENT_LANDMARKS : DOCUMENT_READY;
             status = store_set_state(stage->batch, running.id, state, error);
             stage->ingest->progress.documents++;
             stage->ingest->report->documents++;
@@ -164,7 +170,8 @@ static enum lmk_status keep_results(struct model_stage *stage, const struct run_
     return LMK_OK;
 }
 
-static enum lmk_status run_batch(struct model_stage *stage, enum lmk_status *stopped, struct lmk_error *error)
+static enum lmk_status run_batch(struct model_stage *stage, enum lmk_status *stopped,
+                                 struct lmk_error *error)
 {
     struct lmk_progress *progress = &stage->ingest->progress;
     stage->batch_blocks = 0;
@@ -213,7 +220,8 @@ static enum lmk_status count_work(struct ingest *ingest, struct lmk_error *error
         return status;
     ingest->progress = (struct lmk_progress){.stage = "indexing"};
     ingest->stage_started = ingest_clock();
-    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error)); id = document.id + 1)
+    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
+         id = document.id + 1)
         if (document.state == DOCUMENT_TEXT) {
             ingest->progress.documents_total++;
             ingest->progress.tokens_total += document.token_count;
@@ -225,7 +233,8 @@ static enum lmk_status count_work(struct ingest *ingest, struct lmk_error *error
 static enum lmk_status allocate(struct model_stage *stage, struct lmk_error *error)
 {
     const struct model_shape *shape = shape_of(stage);
-    size_t landmark = model_landmark_width(shape) * RUN_BLOCKS, block = landmark * shape->block_tokens;
+    size_t landmark = model_landmark_width(shape) * RUN_BLOCKS,
+           block = landmark * shape->block_tokens;
     buffer_init(&stage->block_tokens, 1 << 20);
     buffer_init(&stage->block_runs, 1 << 24);
     stage->tokens = malloc((size_t)RUN_BLOCKS * shape->block_tokens * sizeof *stage->tokens);

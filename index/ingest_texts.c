@@ -60,21 +60,24 @@ static void abandon(struct texts *texts)
 }
 
 /* True if the file stands in the collection as it is now, by size and time. */
-static bool seen_before(struct texts *texts, const char *path, const struct stat *information, struct source_record *record)
+static bool seen_before(struct texts *texts, const char *path, const struct stat *information,
+                        struct source_record *record)
 {
     struct document document;
     if (store_source(texts->view, path, record, NULL)) {
         *record = (struct source_record){0};
         return false;
     }
-    int64_t modified = (int64_t)information->st_mtim.tv_sec * 1000000000 + information->st_mtim.tv_nsec;
+    int64_t modified =
+        (int64_t)information->st_mtim.tv_sec * 1000000000 + information->st_mtim.tv_nsec;
     return record->size == (uint64_t)information->st_size && record->modified_ns == modified &&
            !store_document(texts->view, record->document, &document, NULL);
 }
 
-/* The id of the document with this text, 0 if it is new. A moved file keeps its index and gets its new path. */
-static enum lmk_status find_text(struct texts *texts, const unsigned char hash[HASH128_BYTES], const char *path,
-                                 uint64_t *id, struct lmk_error *error)
+/* The id of the document with this text, 0 if it is new. A moved file keeps its index and gets its
+ * new path. */
+static enum lmk_status find_text(struct texts *texts, const unsigned char hash[HASH128_BYTES],
+                                 const char *path, uint64_t *id, struct lmk_error *error)
 {
     for (size_t i = 0; i < texts->added_count; i++)
         if (!memcmp(texts->added[i].hash, hash, HASH128_BYTES)) {
@@ -98,8 +101,10 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static enum lmk_status add(struct texts *texts, const char *path, const struct source_document *source,
-                           const unsigned char hash[HASH128_BYTES], uint64_t *id, struct lmk_error *error)
+static enum lmk_status add(struct texts *texts, const char *path,
+                           const struct source_document *source,
+                           const unsigned char hash[HASH128_BYTES], uint64_t *id,
+                           struct lmk_error *error)
 {
     const struct lmk_collection *collection = texts->ingest->collection;
     struct document_blocks blocks;
@@ -135,8 +140,10 @@ static enum lmk_status add(struct texts *texts, const char *path, const struct s
     return LMK_OK;
 }
 
-/* The document that the path stood for before its text changed goes, unless it has moved elsewhere. */
-static enum lmk_status drop_old(struct texts *texts, const char *path, uint64_t old_id, struct lmk_error *error)
+/* The document that the path stood for before its text changed goes, unless it has moved elsewhere.
+ */
+static enum lmk_status drop_old(struct texts *texts, const char *path, uint64_t old_id,
+                                struct lmk_error *error)
 {
     struct document old;
     enum lmk_status status = store_document(texts->view, old_id, &old, error);
@@ -149,7 +156,8 @@ static enum lmk_status drop_old(struct texts *texts, const char *path, uint64_t 
     return store_remove_document(texts->batch, old_id, error);
 }
 
-static enum lmk_status take(struct texts *texts, const char *path, const struct source_document *source,
+static enum lmk_status take(struct texts *texts, const char *path,
+                            const struct source_document *source,
                             const struct source_record *before, struct lmk_error *error)
 {
     unsigned char hash[HASH128_BYTES];
@@ -169,7 +177,8 @@ static enum lmk_status take(struct texts *texts, const char *path, const struct 
     return store_put_source(texts->batch, path, &record, error);
 }
 
-/* A file that cannot be read is told of and left out; only what concerns the collection ends the run. */
+/* A file that cannot be read is told of and left out; only what concerns the collection ends the
+ * run. */
 static enum lmk_status ingest_file(struct texts *texts, const char *path, struct lmk_error *error)
 {
     struct ingest *ingest = texts->ingest;
@@ -195,7 +204,8 @@ static enum lmk_status ingest_file(struct texts *texts, const char *path, struct
     return status;
 }
 
-static enum lmk_status ingest_files(struct texts *texts, const struct file_list *files, struct lmk_error *error)
+static enum lmk_status ingest_files(struct texts *texts, const struct file_list *files,
+                                    struct lmk_error *error)
 {
     struct lmk_progress *progress = &texts->ingest->progress;
     enum lmk_status status = begin(texts, error), stopped = LMK_OK;
@@ -216,7 +226,8 @@ static enum lmk_status ingest_files(struct texts *texts, const struct file_list 
     return status ? status : stopped;
 }
 
-enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files, struct lmk_error *error)
+enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files,
+                             struct lmk_error *error)
 {
     struct texts *texts = calloc(1, sizeof *texts);
     if (!texts)

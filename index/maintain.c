@@ -26,15 +26,16 @@ static struct lmk_document public_document(const struct document *document)
 }
 
 enum lmk_status lmk_list(struct lmk_collection *collection,
-                         bool (*visit)(void *context, const struct lmk_document *document), void *context,
-                         struct lmk_error *error)
+                         bool (*visit)(void *context, const struct lmk_document *document),
+                         void *context, struct lmk_error *error)
 {
     struct store_view *view;
     struct document document;
     enum lmk_status status = store_view_begin(collection->store, &view, error);
     if (status)
         return status;
-    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error)); id = document.id + 1) {
+    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
+         id = document.id + 1) {
         struct lmk_document shown = public_document(&document);
         if (!visit(context, &shown))
             break;
@@ -43,7 +44,8 @@ enum lmk_status lmk_list(struct lmk_collection *collection,
     return status == LMK_NOT_FOUND ? LMK_OK : status;
 }
 
-enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *info, struct lmk_error *error)
+enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *info,
+                         struct lmk_error *error)
 {
     const struct store_settings *settings = store_settings(collection->store);
     struct store_counts counts;
@@ -54,7 +56,8 @@ enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *inf
     enum lmk_status status = store_view_begin(collection->store, &view, error);
     if (status)
         return status;
-    if (!(status = store_counts(view, &counts, error)) && !(status = store_sizes(view, &sizes, error)) &&
+    if (!(status = store_counts(view, &counts, error)) &&
+        !(status = store_sizes(view, &sizes, error)) &&
         !(status = store_segments(view, &segments, error))) {
         *info = (struct lmk_info){
             .format_version = STORE_FORMAT_VERSION,
@@ -89,14 +92,15 @@ enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *inf
 
 /* ------------------------------------------------------------------ removing */
 
-static bool is_meant(const struct document *document, const char *what, uint64_t id, const char *path)
+static bool is_meant(const struct document *document, const char *what, uint64_t id,
+                     const char *path)
 {
-    return document->id == id || !strcmp(document->path, what) || (path && !strcmp(document->path, path)) ||
-           !strcmp(document->title, what);
+    return document->id == id || !strcmp(document->path, what) ||
+           (path && !strcmp(document->path, path)) || !strcmp(document->title, what);
 }
 
-static enum lmk_status remove_matching(struct store_view *view, struct store_batch *batch, const char *what,
-                                       uint64_t *removed, struct lmk_error *error)
+static enum lmk_status remove_matching(struct store_view *view, struct store_batch *batch,
+                                       const char *what, uint64_t *removed, struct lmk_error *error)
 {
     char *end;
     errno = 0;
@@ -130,9 +134,10 @@ enum lmk_status lmk_remove(struct lmk_collection *collection, const char *what, 
     if (!(status = store_batch_begin(collection->store, &batch, error))) {
         status = remove_matching(view, batch, what, removed, error);
         if (!status && !*removed)
-            status = error_set(error, LMK_NOT_FOUND,
-                               "%s has no document with the id, path or title \"%s\". See: lmk list -c %s",
-                               collection->path, what, collection->path);
+            status = error_set(
+                error, LMK_NOT_FOUND,
+                "%s has no document with the id, path or title \"%s\". See: lmk list -c %s",
+                collection->path, what, collection->path);
         if (status)
             store_abort(batch);
         else
@@ -158,8 +163,9 @@ static void count_problem(void *context, const char *sentence)
         counting->problem(counting->context, sentence);
 }
 
-enum lmk_status lmk_verify(struct lmk_collection *collection, void (*problem)(void *context, const char *sentence),
-                           void *context, struct lmk_verify_report *report, struct lmk_error *error)
+enum lmk_status lmk_verify(struct lmk_collection *collection,
+                           void (*problem)(void *context, const char *sentence), void *context,
+                           struct lmk_verify_report *report, struct lmk_error *error)
 {
     struct lmk_verify_report unused;
     struct counting counting = {problem, context, 0};
@@ -172,15 +178,17 @@ enum lmk_status lmk_verify(struct lmk_collection *collection, void (*problem)(vo
         return status;
     status = store_verify(view, count_problem, &counting, &store, error);
     if (!status)
-        status = segments_verify(collection, view, count_problem, &counting, &report->segments, error);
+        status =
+            segments_verify(collection, view, count_problem, &counting, &report->segments, error);
     store_view_end(view);
     report->documents = store.documents;
     report->blocks = store.blocks;
     report->values_checked = store.values;
     report->problems = counting.count;
     if (!status && counting.count)
-        status = error_set(error, LMK_CORRUPT,
-                           "%s is damaged in %llu places. Remove the documents named and index them again.",
-                           collection->path, (unsigned long long)counting.count);
+        status = error_set(
+            error, LMK_CORRUPT,
+            "%s is damaged in %llu places. Remove the documents named and index them again.",
+            collection->path, (unsigned long long)counting.count);
     return status;
 }

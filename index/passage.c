@@ -6,30 +6,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A block with its neighbours of the same document: their text in one piece, and the way back to the source. */
+/* A block with its neighbours of the same document: their text in one piece, and the way back to
+ * the source. */
 struct surroundings {
     struct buffer text;
-    struct buffer runs; /* struct map_run, text offsets within the document */
-    uint64_t text_start;             /* of `text` in the document */
-    size_t block_start, block_end;   /* in `text` */
-    struct buffer tokens;            /* of the block itself */
+    struct buffer runs;            /* struct map_run, text offsets within the document */
+    uint64_t text_start;           /* of `text` in the document */
+    size_t block_start, block_end; /* in `text` */
+    struct buffer tokens;          /* of the block itself */
     bool starts_document;
 };
 
-static enum lmk_status add_block(struct surroundings *around, const struct lmk_collection *collection,
-                                 struct store_view *view, const struct document *document, uint64_t number, bool main,
+static enum lmk_status add_block(struct surroundings *around,
+                                 const struct lmk_collection *collection, struct store_view *view,
+                                 const struct document *document, uint64_t number, bool main,
                                  struct lmk_error *error)
 {
     struct block_text text;
     buffer_clear(&around->tokens);
-    enum lmk_status status = store_block_text(view, number, &around->tokens, &around->runs, &text, error);
+    enum lmk_status status =
+        store_block_text(view, number, &around->tokens, &around->runs, &text, error);
     if (status)
         return status;
     if (!around->text.size)
         around->text_start = text.text_start;
     bool first = number == document->first_block;
     size_t before = around->text.size;
-    status = tokenizer_decode(collection->model->tokenizer, text.tokens, text.token_count, first, &around->text, error);
+    status = tokenizer_decode(collection->model->tokenizer, text.tokens, text.token_count, first,
+                              &around->text, error);
     if (main) {
         around->block_start = before;
         around->block_end = around->text.size;
@@ -38,7 +42,8 @@ static enum lmk_status add_block(struct surroundings *around, const struct lmk_c
     return status;
 }
 
-/* The document's byte `text_start + offset` in the source: the last run that starts at or before it. */
+/* The document's byte `text_start + offset` in the source: the last run that starts at or before
+ * it. */
 static uint64_t source_of(const struct surroundings *around, size_t offset)
 {
     const struct map_run *runs = (const struct map_run *)around->runs.data;
@@ -56,7 +61,8 @@ static uint64_t source_end_of(const struct surroundings *around, size_t end)
 
 /* Attention that falls on bytes [start, end) of the text. */
 static double attention_within(const struct surroundings *around, const struct lmk_model *model,
-                               const float *token_scores, size_t token_count, size_t start, size_t end)
+                               const float *token_scores, size_t token_count, size_t start,
+                               size_t end)
 {
     const uint32_t *tokens = (const uint32_t *)around->tokens.data;
     size_t at = around->block_start;
@@ -73,10 +79,10 @@ static double attention_within(const struct surroundings *around, const struct l
     return sum;
 }
 
-/* The sentence of the block with the most attention for its length: by the root of its length, as the whole favours
- * long sentences and the mean favours scraps. */
-static void mark(struct lmk_passage *passage, const struct surroundings *around, const struct lmk_model *model,
-                 const float *token_scores, size_t text_at)
+/* The sentence of the block with the most attention for its length: by the root of its length, as
+ * the whole favours long sentences and the mean favours scraps. */
+static void mark(struct lmk_passage *passage, const struct surroundings *around,
+                 const struct lmk_model *model, const float *token_scores, size_t text_at)
 {
     const char *text = (const char *)around->text.data;
     size_t size = around->text.size, count = around->tokens.size / sizeof(uint32_t);
@@ -99,7 +105,8 @@ static void mark(struct lmk_passage *passage, const struct surroundings *around,
     }
 }
 
-/* A sentence may begin in the block before; without one there, the text begins with a whole word. */
+/* A sentence may begin in the block before; without one there, the text begins with a whole word.
+ */
 static size_t readable_start(const char *text, size_t size, size_t block_start)
 {
     size_t start = sentence_start(text, size, block_start);
@@ -126,7 +133,8 @@ static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collec
 {
     const char *text = (const char *)around->text.data;
     size_t size = around->text.size;
-    size_t start = readable_start(text, size, around->block_start), end = readable_end(text, size, around->block_end);
+    size_t start = readable_start(text, size, around->block_start),
+           end = readable_end(text, size, around->block_end);
     passage->text = strndup(size ? text + start : "", end - start);
     passage->path = strdup(document->path);
     passage->title = strdup(document->title);
@@ -144,8 +152,8 @@ static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collec
 }
 
 static enum lmk_status collect(struct surroundings *around, const struct lmk_collection *collection,
-                               struct store_view *view, const struct document *document, uint64_t block,
-                               struct lmk_error *error)
+                               struct store_view *view, const struct document *document,
+                               uint64_t block, struct lmk_error *error)
 {
     enum lmk_status status = LMK_OK;
     struct buffer own;
@@ -164,7 +172,8 @@ static enum lmk_status collect(struct surroundings *around, const struct lmk_col
 }
 
 enum lmk_status passage_make(struct lmk_passage *passage, const struct lmk_collection *collection,
-                             struct store_view *view, uint64_t block, const float *token_scores, struct lmk_error *error)
+                             struct store_view *view, uint64_t block, const float *token_scores,
+                             struct lmk_error *error)
 {
     struct surroundings around = {0};
     struct document document;

@@ -15,20 +15,21 @@ const uint32_t *question_ids(const struct question *question)
     return (const uint32_t *)question->ids.data;
 }
 
-static enum lmk_status encode(struct question *question, const struct lmk_model *model, const char *text,
-                              struct lmk_error *error)
+static enum lmk_status encode(struct question *question, const struct lmk_model *model,
+                              const char *text, struct lmk_error *error)
 {
     if (!text[strspn(text, " \t\r\n")])
         return error_set(error, LMK_USAGE, "The question is empty.");
     enum lmk_status status = model_encode_question(model, text, &question->ids, error);
     if (!status && question_length(question) > MOST_TOKENS)
-        status = error_set(error, LMK_USAGE, "The question has %zu tokens; at most %d are read. Shorten it.",
+        status = error_set(error, LMK_USAGE,
+                           "The question has %zu tokens; at most %d are read. Shorten it.",
                            question_length(question), MOST_TOKENS);
     return status;
 }
 
-enum lmk_status question_open(struct question *question, const struct lmk_model *model, const char *text,
-                              struct lmk_error *error)
+enum lmk_status question_open(struct question *question, const struct lmk_model *model,
+                              const char *text, struct lmk_error *error)
 {
     *question = (struct question){0};
     buffer_init(&question->ids, SIZE_MAX / 2);
@@ -36,7 +37,8 @@ enum lmk_status question_open(struct question *question, const struct lmk_model 
     if (!status)
         status = sequence_open(&question->sequence, model, question_length(question), true, error);
     if (!status)
-        status = sequence_feed(question->sequence, question_ids(question), question_length(question), NULL, error);
+        status = sequence_feed(question->sequence, question_ids(question),
+                               question_length(question), NULL, error);
     if (!status)
         status = scoring_open(&question->scoring, model, question->sequence, error);
     if (status)
@@ -52,8 +54,9 @@ void question_close(struct question *question)
     *question = (struct question){0};
 }
 
-enum lmk_status question_candidates(const struct question *question, struct lmk_collection *collection,
-                                    struct store_view *view, size_t wanted, struct candidate *candidates, size_t *found,
+enum lmk_status question_candidates(const struct question *question,
+                                    struct lmk_collection *collection, struct store_view *view,
+                                    size_t wanted, struct candidate *candidates, size_t *found,
                                     struct lmk_error *error)
 {
     size_t width = model_landmark_width(&collection->model->shape);
@@ -65,7 +68,8 @@ enum lmk_status question_candidates(const struct question *question, struct lmk_
         segments_search(collection, view, SEGMENT_JOINT, pooled, wanted, candidates, found, error);
     free(pooled);
     if (!status && !*found)
-        status = error_set(error, LMK_NOT_FOUND, "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER",
+        status = error_set(error, LMK_NOT_FOUND,
+                           "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER",
                            collection->path, collection->path);
     return status;
 }

@@ -1,4 +1,5 @@
-/* Pass 1: a question through the model by itself, for its pooled query and its far queries (design section 3). */
+/* Pass 1: a question through the model by itself, for its pooled query and its far queries (design
+ * section 3). */
 #ifndef INDEX_QUESTION_H
 #define INDEX_QUESTION_H
 
@@ -12,16 +13,18 @@ struct question {
 };
 
 /* Errors: LMK_USAGE (an empty question, or one beyond 4,096 tokens), LMK_MEMORY, LMK_MODEL. */
-enum lmk_status question_open(struct question *question, const struct lmk_model *model, const char *text,
-                              struct lmk_error *error);
+enum lmk_status question_open(struct question *question, const struct lmk_model *model,
+                              const char *text, struct lmk_error *error);
 void question_close(struct question *question);
 
 size_t question_length(const struct question *question); /* tokens */
 const uint32_t *question_ids(const struct question *question);
 
-/* The best blocks by joint landmark score. LMK_NOT_FOUND where the collection has no landmarks yet. */
-enum lmk_status question_candidates(const struct question *question, struct lmk_collection *collection,
-                                    struct store_view *view, size_t wanted, struct candidate *candidates, size_t *found,
+/* The best blocks by joint landmark score. LMK_NOT_FOUND where the collection has no landmarks yet.
+ */
+enum lmk_status question_candidates(const struct question *question,
+                                    struct lmk_collection *collection, struct store_view *view,
+                                    size_t wanted, struct candidate *candidates, size_t *found,
                                     struct lmk_error *error);
 
 #endif

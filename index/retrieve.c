@@ -25,32 +25,38 @@ struct retrieval {
     struct lmk_results *results;
 };
 
-/* Granularities below `question`: the forward pass itself chooses, and the probability that landmarks received ranks. */
-static enum lmk_status rank_inside(struct retrieval *retrieval, size_t wanted, struct lmk_error *error)
+/* Granularities below `question`: the forward pass itself chooses, and the probability that
+ * landmarks received ranks. */
+static enum lmk_status rank_inside(struct retrieval *retrieval, size_t wanted,
+                                   struct lmk_error *error)
 {
     const struct lmk_model *model = retrieval->collection->model;
     const struct question *question = &retrieval->question;
     struct granularity *granularity = NULL;
     struct sequence *sequence = NULL;
-    enum lmk_status status = granularity_open(&granularity, retrieval->collection, retrieval->view,
-                                              retrieval->options->granularity, retrieval->options->blocks, error);
+    enum lmk_status status =
+        granularity_open(&granularity, retrieval->collection, retrieval->view,
+                         retrieval->options->granularity, retrieval->options->blocks, error);
     if (!status)
         status = sequence_open(&sequence, model, question_length(question), false, error);
     if (!status)
         status = sequence_set_selector(sequence, granularity_selector(granularity), error);
     if (!status)
-        status = sequence_feed(sequence, question_ids(question), question_length(question), NULL, error);
+        status =
+            sequence_feed(sequence, question_ids(question), question_length(question), NULL, error);
     if (!status)
         retrieval->count = granularity_ranking(granularity, wanted, retrieval->candidates);
     if (!status && !retrieval->count)
-        status = error_set(error, LMK_NOT_FOUND, "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER",
+        status = error_set(error, LMK_NOT_FOUND,
+                           "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER",
                            retrieval->collection->path, retrieval->collection->path);
     sequence_close(sequence);
     granularity_close(granularity);
     return status;
 }
 
-static enum lmk_status find_candidates(struct retrieval *retrieval, size_t wanted, struct lmk_error *error)
+static enum lmk_status find_candidates(struct retrieval *retrieval, size_t wanted,
+                                       struct lmk_error *error)
 {
     retrieval->candidates = malloc(wanted * sizeof *retrieval->candidates);
     if (!retrieval->candidates)
@@ -68,7 +74,8 @@ static enum lmk_status make_passage(struct retrieval *retrieval, const struct ca
     const void *keys;
     struct lmk_timing *timing = &retrieval->results->timing;
     double before = ingest_clock();
-    enum lmk_status status = store_keys_values(retrieval->view, candidate->block, &type, &keys, NULL, error);
+    enum lmk_status status =
+        store_keys_values(retrieval->view, candidate->block, &type, &keys, NULL, error);
     bool has_keys = !status;
     passage->score = passage->landmark_score = candidate->score;
     passage->attention_score = NAN;
@@ -76,7 +83,8 @@ static enum lmk_status make_passage(struct retrieval *retrieval, const struct ca
         return status;
     double between = ingest_clock();
     if (has_keys)
-        passage->attention_score = scoring_block(retrieval->question.scoring, type, keys, retrieval->token_scores);
+        passage->attention_score =
+            scoring_block(retrieval->question.scoring, type, keys, retrieval->token_scores);
     double after = ingest_clock();
     timing->fetch += 1e3 * (between - before);
     timing->attention += 1e3 * (after - between);
@@ -105,13 +113,15 @@ static enum lmk_status make_results(struct retrieval *retrieval, struct lmk_erro
     return status;
 }
 
-static enum lmk_status retrieve(struct retrieval *retrieval, const char *query, struct lmk_error *error)
+static enum lmk_status retrieve(struct retrieval *retrieval, const char *query,
+                                struct lmk_error *error)
 {
     struct lmk_timing *timing = &retrieval->results->timing;
     const struct lmk_search_options *options = retrieval->options;
     size_t wanted = options->candidates > options->top ? options->candidates : options->top;
     double start = ingest_clock();
-    enum lmk_status status = question_open(&retrieval->question, retrieval->collection->model, query, error);
+    enum lmk_status status =
+        question_open(&retrieval->question, retrieval->collection->model, query, error);
     if (status)
         return status;
     double asked = ingest_clock();
@@ -129,19 +139,24 @@ enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
                            struct lmk_error *error)
 {
     struct lmk_search_options defaults = lmk_search_defaults();
-    struct retrieval retrieval = {.collection = collection, .options = options ? options : &defaults};
+    struct retrieval retrieval = {.collection = collection,
+                                  .options = options ? options : &defaults};
     *results = NULL;
     if (!retrieval.options->top || retrieval.options->top > MOST_CANDIDATES ||
         retrieval.options->candidates > MOST_CANDIDATES || !retrieval.options->blocks)
-        return error_set(error, LMK_USAGE, "The numbers of passages and of candidates must be 1 to %d, that of blocks at "
-                                           "least 1.", MOST_CANDIDATES);
+        return error_set(
+            error, LMK_USAGE,
+            "The numbers of passages and of candidates must be 1 to %d, that of blocks at "
+            "least 1.",
+            MOST_CANDIDATES);
     enum lmk_status status = collection_needs_model(collection, error);
     if (!status && retrieval.options->granularity != LMK_QUESTION && collection->lock >= 0)
         status = granularity_prepare(collection, error);
     if (status || (status = store_view_begin(collection->store, &retrieval.view, error)))
         return status;
     retrieval.results = calloc(1, sizeof *retrieval.results);
-    status = retrieval.results ? retrieve(&retrieval, query, error) : error_memory(error, sizeof *retrieval.results);
+    status = retrieval.results ? retrieve(&retrieval, query, error)
+                               : error_memory(error, sizeof *retrieval.results);
     store_view_end(retrieval.view);
     question_close(&retrieval.question);
     free(retrieval.candidates);

@@ -44,8 +44,10 @@ static size_t part_width(const struct model_shape *shape, uint32_t part)
     return part == SEGMENT_JOINT ? model_landmark_width(shape) : shape->head_width;
 }
 
-/* The part's landmark of a block, rotated, from its stored keys; `scratch` [M][G][W] holds the result. */
-static const float *part_landmark(const struct model_shape *shape, uint32_t part, const float *key, float *scratch)
+/* The part's landmark of a block, rotated, from its stored keys; `scratch` [M][G][W] holds the
+ * result. */
+static const float *part_landmark(const struct model_shape *shape, uint32_t part, const float *key,
+                                  float *scratch)
 {
     scoring_rotate_landmark(shape, key, scratch);
     return part == SEGMENT_JOINT ? scratch : scratch + (size_t)(part - 1) * shape->head_width;
@@ -62,7 +64,8 @@ static double inner_product(const float *a, const float *b, size_t width)
 /* ------------------------------------------------------------------ listing and opening */
 
 /* Appends the segments of one part to `list`, in order of their blocks. */
-static enum lmk_status list_part(struct store_view *view, uint32_t part, struct buffer *list, struct lmk_error *error)
+static enum lmk_status list_part(struct store_view *view, uint32_t part, struct buffer *list,
+                                 struct lmk_error *error)
 {
     struct buffer all;
     buffer_init(&all, list->limit);
@@ -74,7 +77,8 @@ static enum lmk_status list_part(struct store_view *view, uint32_t part, struct 
         if ((status = buffer_append(list, &records[i], sizeof *records, error)))
             break;
         struct segment_record *sorted = (struct segment_record *)list->data;
-        for (size_t j = list->size / sizeof *sorted - 1; j && sorted[j - 1].first_block > sorted[j].first_block; j--) {
+        for (size_t j = list->size / sizeof *sorted - 1;
+             j && sorted[j - 1].first_block > sorted[j].first_block; j--) {
             struct segment_record swap = sorted[j];
             sorted[j] = sorted[j - 1];
             sorted[j - 1] = swap;
@@ -90,20 +94,23 @@ static char *segment_path(const struct lmk_collection *collection, const char *n
     return asprintf(&path, "%s/landmarks/%s", collection->directory, name) < 0 ? NULL : path;
 }
 
-static enum lmk_status open_segment(struct lmk_collection *collection, const struct segment_record *record,
+static enum lmk_status open_segment(struct lmk_collection *collection,
+                                    const struct segment_record *record,
                                     struct landmark_segment **index, struct lmk_error *error)
 {
     char *path = segment_path(collection, record->name);
     if (!path)
         return error_memory(error, sizeof record->name);
-    enum lmk_status status = landmarks_open(index, path, part_width(&collection->model->shape, record->part),
-                                            record->size, record->hash, true, error);
+    enum lmk_status status =
+        landmarks_open(index, path, part_width(&collection->model->shape, record->part),
+                       record->size, record->hash, true, error);
     free(path);
     return status;
 }
 
 /* The open index of a record, opened at its first use and kept. */
-static enum lmk_status find_segment(struct lmk_collection *collection, const struct segment_record *record,
+static enum lmk_status find_segment(struct lmk_collection *collection,
+                                    const struct segment_record *record,
                                     struct landmark_segment **index, struct lmk_error *error)
 {
     if (!collection->segments && !(collection->segments = calloc(1, sizeof *collection->segments)))
@@ -138,7 +145,8 @@ struct search {
     struct buffer *results; /* struct candidate */
 };
 
-static enum lmk_status score_block(void *context, uint64_t block, const float *key, struct lmk_error *error)
+static enum lmk_status score_block(void *context, uint64_t block, const float *key,
+                                   struct lmk_error *error)
 {
     struct search *search = context;
     const float *landmark = part_landmark(search->shape, search->part, key, search->scratch);
@@ -148,10 +156,11 @@ static enum lmk_status score_block(void *context, uint64_t block, const float *k
     return buffer_append(search->results, &candidate, sizeof candidate, error);
 }
 
-/* The `wanted` best living blocks of one segment. Removed documents' vectors stay in it until it is rebuilt: when they
- * crowd out the living, more are asked for. */
+/* The `wanted` best living blocks of one segment. Removed documents' vectors stay in it until it is
+ * rebuilt: when they crowd out the living, more are asked for. */
 static enum lmk_status search_segment(struct search *search, struct landmark_segment *index,
-                                      const struct segment_record *record, size_t wanted, struct lmk_error *error)
+                                      const struct segment_record *record, size_t wanted,
+                                      struct lmk_error *error)
 {
     size_t before = search->results->size;
     for (size_t asked = wanted;; asked *= 2) {
@@ -168,12 +177,15 @@ static enum lmk_status search_segment(struct search *search, struct landmark_seg
             const float *key;
             if (ids[i] < record->first_block || ids[i] >= record->end_block) {
                 status = error_set(error, LMK_CORRUPT,
-                                   "The landmark index %s names block %" PRIu64 ", which it cannot hold. Run lmk verify.",
+                                   "The landmark index %s names block %" PRIu64
+                                   ", which it cannot hold. Run lmk verify.",
                                    record->name, ids[i]);
                 break;
             }
             status = store_landmark_key(search->view, ids[i], &key, error);
-            status = status == LMK_NOT_FOUND ? LMK_OK : status ? status : score_block(search, ids[i], key, error);
+            status = status == LMK_NOT_FOUND ? LMK_OK
+                     : status                ? status
+                                             : score_block(search, ids[i], key, error);
         }
         free(ids);
         free(scores);
@@ -191,8 +203,8 @@ static int by_score(const void *left, const void *right)
     return a->block < b->block ? -1 : a->block > b->block;
 }
 
-static enum lmk_status search_all(struct lmk_collection *collection, struct search *search, size_t wanted,
-                                  struct lmk_error *error)
+static enum lmk_status search_all(struct lmk_collection *collection, struct search *search,
+                                  size_t wanted, struct lmk_error *error)
 {
     struct buffer list;
     buffer_init(&list, SIZE_MAX / 2);
@@ -206,22 +218,26 @@ static enum lmk_status search_all(struct lmk_collection *collection, struct sear
         covered = records[i].end_block;
     }
     if (!status)
-        status = store_visit_landmarks(search->view, covered, UINT64_MAX, score_block, search, error);
+        status =
+            store_visit_landmarks(search->view, covered, UINT64_MAX, score_block, search, error);
     buffer_release(&list);
     return status;
 }
 
-enum lmk_status segments_search(struct lmk_collection *collection, struct store_view *view, uint32_t part,
-                                const float *query, size_t wanted, struct candidate *candidates, size_t *found,
+enum lmk_status segments_search(struct lmk_collection *collection, struct store_view *view,
+                                uint32_t part, const float *query, size_t wanted,
+                                struct candidate *candidates, size_t *found,
                                 struct lmk_error *error)
 {
     struct buffer results;
     buffer_init(&results, SIZE_MAX / 2);
     const struct model_shape *shape = &collection->model->shape;
-    struct search search = {view, shape, part, query, malloc(model_landmark_width(shape) * sizeof(float)), &results};
+    struct search search = {
+        view, shape, part, query, malloc(model_landmark_width(shape) * sizeof(float)), &results};
     *found = 0;
-    enum lmk_status status = search.scratch ? search_all(collection, &search, wanted, error)
-                                            : error_memory(error, model_landmark_width(shape) * sizeof(float));
+    enum lmk_status status = search.scratch
+                                 ? search_all(collection, &search, wanted, error)
+                                 : error_memory(error, model_landmark_width(shape) * sizeof(float));
     if (!status) {
         size_t count = results.size / sizeof *candidates;
         if (count)
@@ -244,17 +260,20 @@ struct gathering {
     struct buffer vectors, ids;
 };
 
-static enum lmk_status gather(void *context, uint64_t block, const float *key, struct lmk_error *error)
+static enum lmk_status gather(void *context, uint64_t block, const float *key,
+                              struct lmk_error *error)
 {
     struct gathering *gathering = context;
-    const float *landmark = part_landmark(gathering->shape, gathering->part, key, gathering->scratch);
-    enum lmk_status status = buffer_append(&gathering->vectors, landmark,
-                                           part_width(gathering->shape, gathering->part) * sizeof(float), error);
+    const float *landmark =
+        part_landmark(gathering->shape, gathering->part, key, gathering->scratch);
+    enum lmk_status status =
+        buffer_append(&gathering->vectors, landmark,
+                      part_width(gathering->shape, gathering->part) * sizeof(float), error);
     return status ? status : buffer_append(&gathering->ids, &block, sizeof block, error);
 }
 
-/* Joint scores share a large common part. Taking the mean away changes no order within a segment, and leaves what
- * quantisation and clustering are for: the differences. */
+/* Joint scores share a large common part. Taking the mean away changes no order within a segment,
+ * and leaves what quantisation and clustering are for: the differences. */
 static void subtract_mean(float *vectors, size_t count, size_t width)
 {
     for (size_t i = 0; i < width; i++) {
@@ -268,26 +287,31 @@ static void subtract_mean(float *vectors, size_t count, size_t width)
 
 static void name_segment(struct segment_record *record, uint64_t batches)
 {
-    int used = record->part == SEGMENT_JOINT ? snprintf(record->name, sizeof record->name, "joint")
-                                             : snprintf(record->name, sizeof record->name, "head%" PRIu32, record->part);
-    snprintf(record->name + used, sizeof record->name - (size_t)used, "-%" PRIx64 "-%" PRIx64 "-%" PRIx64 ".faiss",
-             record->first_block, record->end_block, batches);
+    int used = record->part == SEGMENT_JOINT
+                   ? snprintf(record->name, sizeof record->name, "joint")
+                   : snprintf(record->name, sizeof record->name, "head%" PRIu32, record->part);
+    snprintf(record->name + used, sizeof record->name - (size_t)used,
+             "-%" PRIx64 "-%" PRIx64 "-%" PRIx64 ".faiss", record->first_block, record->end_block,
+             batches);
 }
 
-/* Writes the file of the segment over the blocks of `record`; no vectors: vector_count stays 0 and no file is made. */
+/* Writes the file of the segment over the blocks of `record`; no vectors: vector_count stays 0 and
+ * no file is made. */
 static enum lmk_status write_segment(struct lmk_collection *collection, struct store_view *view,
                                      struct segment_record *record, struct lmk_error *error)
 {
     const struct model_shape *shape = &collection->model->shape;
     size_t width = part_width(shape, record->part);
-    struct gathering gathering = {shape, record->part, malloc(model_landmark_width(shape) * sizeof(float)), {0}, {0}};
+    struct gathering gathering = {
+        shape, record->part, malloc(model_landmark_width(shape) * sizeof(float)), {0}, {0}};
     buffer_init(&gathering.vectors, SIZE_MAX / 2);
     buffer_init(&gathering.ids, SIZE_MAX / 2);
     enum lmk_status status = LMK_OK;
     if (!gathering.scratch)
         status = error_memory(error, model_landmark_width(shape) * sizeof(float));
     else
-        status = store_visit_landmarks(view, record->first_block, record->end_block, gather, &gathering, error);
+        status = store_visit_landmarks(view, record->first_block, record->end_block, gather,
+                                       &gathering, error);
     record->vector_count = gathering.ids.size / sizeof(uint64_t);
     if (!status && record->vector_count) {
         char *path = segment_path(collection, record->name);
@@ -297,10 +321,11 @@ static enum lmk_status write_segment(struct lmk_collection *collection, struct s
         else
             landmarks_default_factory(record->vector_count, record->factory);
         subtract_mean((float *)gathering.vectors.data, record->vector_count, width);
-        status = !path ? error_memory(error, sizeof record->name)
-                       : landmarks_build(path, record->factory, (const float *)gathering.vectors.data,
-                                         (const uint64_t *)gathering.ids.data, record->vector_count, width, &record->size,
-                                         record->hash, error);
+        status = !path
+                     ? error_memory(error, sizeof record->name)
+                     : landmarks_build(path, record->factory, (const float *)gathering.vectors.data,
+                                       (const uint64_t *)gathering.ids.data, record->vector_count,
+                                       width, &record->size, record->hash, error);
         free(path);
     }
     free(gathering.scratch);
@@ -309,10 +334,11 @@ static enum lmk_status write_segment(struct lmk_collection *collection, struct s
     return status;
 }
 
-/* Removes files that no record names: of merged segments, and of a run that was killed before it committed. Done before
- * the next build and not right after a merge, as a reader may hold an older view. */
-static enum lmk_status remove_stale_files(struct lmk_collection *collection, struct store_view *view,
-                                          struct lmk_error *error)
+/* Removes files that no record names: of merged segments, and of a run that was killed before it
+ * committed. Done before the next build and not right after a merge, as a reader may hold an older
+ * view. */
+static enum lmk_status remove_stale_files(struct lmk_collection *collection,
+                                          struct store_view *view, struct lmk_error *error)
 {
     struct buffer list;
     buffer_init(&list, SIZE_MAX / 2);
@@ -334,7 +360,8 @@ static enum lmk_status remove_stale_files(struct lmk_collection *collection, str
     return status;
 }
 
-/* The end of the blocks that are sure to have landmarks: documents are indexed in order of their ids. */
+/* The end of the blocks that are sure to have landmarks: documents are indexed in order of their
+ * ids. */
 static enum lmk_status ready_end(struct store_view *view, uint64_t *end, struct lmk_error *error)
 {
     struct store_counts counts;
@@ -343,7 +370,8 @@ static enum lmk_status ready_end(struct store_view *view, uint64_t *end, struct 
         return status;
     *end = counts.next_block;
     struct document document;
-    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error)); id = document.id + 1)
+    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
+         id = document.id + 1)
         if (document.state == DOCUMENT_TEXT) {
             *end = document.first_block;
             return LMK_OK;
@@ -351,9 +379,11 @@ static enum lmk_status ready_end(struct store_view *view, uint64_t *end, struct 
     return status == LMK_NOT_FOUND ? LMK_OK : status;
 }
 
-/* What is to be done: `first` is where the new segments start, and from `kept` on the old records are replaced. A merge
- * takes in neighbours up to twice as large as what is new, so that a block is moved only log(n) times. */
-static uint64_t plan_merge(const struct segment_record *records, size_t count, uint64_t end, size_t *kept)
+/* What is to be done: `first` is where the new segments start, and from `kept` on the old records
+ * are replaced. A merge takes in neighbours up to twice as large as what is new, so that a block is
+ * moved only log(n) times. */
+static uint64_t plan_merge(const struct segment_record *records, size_t count, uint64_t end,
+                           size_t *kept)
 {
     uint64_t first = count ? records[count - 1].end_block : 0;
     *kept = count;
@@ -381,15 +411,16 @@ static enum lmk_status commit_segment(struct store *store, const struct segment_
     return status;
 }
 
-static enum lmk_status build_over(struct lmk_collection *collection, struct store_view *view, uint32_t part,
-                                  struct lmk_error *error)
+static enum lmk_status build_over(struct lmk_collection *collection, struct store_view *view,
+                                  uint32_t part, struct lmk_error *error)
 {
     uint64_t end;
     struct store_counts counts;
     struct buffer list;
     buffer_init(&list, SIZE_MAX / 2);
     enum lmk_status status = remove_stale_files(collection, view, error);
-    if (!status && !(status = ready_end(view, &end, error)) && !(status = store_counts(view, &counts, error)))
+    if (!status && !(status = ready_end(view, &end, error)) &&
+        !(status = store_counts(view, &counts, error)))
         status = list_part(view, part, &list, error);
     const struct segment_record *records = (const struct segment_record *)list.data;
     size_t count = list.size / sizeof *records, kept;
@@ -401,7 +432,8 @@ static enum lmk_status build_over(struct lmk_collection *collection, struct stor
             record.end_block = end - first < SEGMENT_BLOCKS ? end : first + SEGMENT_BLOCKS;
             name_segment(&record, counts.batches);
             if (!(status = write_segment(collection, view, &record, error)))
-                status = commit_segment(collection->store, &record, records + kept, count - kept, error);
+                status =
+                    commit_segment(collection->store, &record, records + kept, count - kept, error);
             count = kept;
         }
     }
@@ -409,7 +441,8 @@ static enum lmk_status build_over(struct lmk_collection *collection, struct stor
     return status;
 }
 
-enum lmk_status segments_build(struct lmk_collection *collection, uint32_t part, struct lmk_error *error)
+enum lmk_status segments_build(struct lmk_collection *collection, uint32_t part,
+                               struct lmk_error *error)
 {
     struct store_view *view;
     enum lmk_status status = collection_needs_write(collection, error);
@@ -421,8 +454,8 @@ enum lmk_status segments_build(struct lmk_collection *collection, uint32_t part,
 }
 
 enum lmk_status segments_verify(struct lmk_collection *collection, struct store_view *view,
-                                void (*problem)(void *context, const char *sentence), void *context, uint64_t *checked,
-                                struct lmk_error *error)
+                                void (*problem)(void *context, const char *sentence), void *context,
+                                uint64_t *checked, struct lmk_error *error)
 {
     struct buffer list;
     buffer_init(&list, SIZE_MAX / 2);

@@ -388,6 +388,7 @@ bool source_decode(const void *data, size_t size, const unsigned char key[HASH12
 enum lmk_status segment_encode(const struct segment_record *segment, struct record_writer *writer)
 {
     record_string(writer, segment->name);
+    record_u32(writer, segment->part);
     record_u64(writer, segment->first_block);
     record_u64(writer, segment->end_block);
     record_u64(writer, segment->vector_count);
@@ -403,6 +404,7 @@ bool segment_decode(const void *data, size_t size, struct segment_record *segmen
     if (!record_open(&reader, data, size))
         return false;
     read_name(&reader, segment->name, sizeof segment->name);
+    segment->part = record_read_u32(&reader);
     segment->first_block = record_read_u64(&reader);
     segment->end_block = record_read_u64(&reader);
     segment->vector_count = record_read_u64(&reader);

@@ -106,6 +106,7 @@ enum lmk_status view_at_or_after(struct store_view *view, enum store_table table
 enum lmk_status view_at_or_before(struct store_view *view, enum store_table table, uint64_t number, uint64_t *key,
                                   MDB_val *value, struct lmk_error *error)
 {
+    *key = 0;
     enum lmk_status status = view_at_or_after(view, table, number, key, value, error);
     if ((status && status != LMK_NOT_FOUND) || (!status && *key == number))
         return status;

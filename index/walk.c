@@ -59,7 +59,8 @@ static enum lmk_status walk_folder(struct file_list *list, char *folder, struct 
     return status;
 }
 
-enum lmk_status walk(struct file_list *list, const char *const *paths, size_t count, struct lmk_error *error)
+enum lmk_status walk(struct file_list *list, const char *const *paths, size_t count,
+                     struct lmk_error *error)
 {
     *list = (struct file_list){0};
     enum lmk_status status = LMK_OK;
@@ -72,7 +73,8 @@ enum lmk_status walk(struct file_list *list, const char *const *paths, size_t co
                          ? error_set(error, LMK_INPUT, "There is no file or folder %s.", paths[i])
                          : status;
         } else
-            status = S_ISDIR(information.st_mode) ? walk_folder(list, path, error) : add(list, path, error);
+            status = S_ISDIR(information.st_mode) ? walk_folder(list, path, error)
+                                                  : add(list, path, error);
         free(path);
     }
     if (status)

@@ -9,9 +9,11 @@ struct file_list {
     size_t count, capacity;
 };
 
-/* Named files are taken whatever their suffix; folders are walked in order of names, and give the files that lmk reads
- * (hidden ones and links out of the folder left out). Errors: LMK_INPUT (a path does not exist), LMK_IO, LMK_MEMORY. */
-enum lmk_status walk(struct file_list *list, const char *const *paths, size_t count, struct lmk_error *error);
+/* Named files are taken whatever their suffix; folders are walked in order of names, and give the
+ * files that lmk reads (hidden ones and links out of the folder left out). Errors: LMK_INPUT (a
+ * path does not exist), LMK_IO, LMK_MEMORY. */
+enum lmk_status walk(struct file_list *list, const char *const *paths, size_t count,
+                     struct lmk_error *error);
 void file_list_release(struct file_list *list);
 
 #endif

@@ -216,16 +216,15 @@ def held_out_questions(folder, count, seed=0):
 
 
 def retrieval_tables(trainer, options, tokenizer, teacher, pieces):
+    """Yields (name of the table, {method: hits})"""
     passages, asked = held_out_questions(options.text, options.ask)
-    out = {}
     for name, build in (("packed", packed), ("apart", apart)):
         collection = build(passages, tokenizer.encode)
-        out[name] = retrieval(trainer, collection, asked, tokenizer, teacher, pieces)
+        yield name, retrieval(trainer, collection, asked, tokenizer, teacher, pieces)
         for tokens, documents in further_texts(options.text, tokenizer.encode, options.blocks - collection.kept().sum()):
             collection.add(tokens, documents)
         if name == "packed" or not options.quick:
-            out[name + ", more"] = retrieval(trainer, collection, asked, tokenizer, teacher, pieces)
-    return out
+            yield name + ", more", retrieval(trainer, collection, asked, tokenizer, teacher, pieces)
 
 
 # ---------------------------------------------------------------- reading
@@ -348,8 +347,9 @@ def run(options):
         print(name, json.dumps(value), f"{time.time() - began:.0f} s", flush=True)
 
     with torch.no_grad():
-        keep("retrieval", retrieval_tables(trainer, options, tokenizer, teacher, pieces))
         keep("reading", reading(trainer, feed, tokenizer, options.batches))
+        for name, table in retrieval_tables(trainer, options, tokenizer, teacher, pieces):
+            keep("retrieval, " + name, table)
         keep("language", language(trainer, feed, max(1, options.batches // 3)))
     feed.close()
 

@@ -24,7 +24,8 @@ enum lmk_status buffer_reserve(struct buffer *buffer, size_t extra, struct lmk_e
     if (extra <= buffer->capacity - buffer->size)
         return LMK_OK;
     if (extra > buffer->limit - buffer->size)
-        return error_set(error, LMK_MEMORY, "A buffer would grow beyond its limit of %zu bytes.", buffer->limit);
+        return error_set(error, LMK_MEMORY, "A buffer would grow beyond its limit of %zu bytes.",
+                         buffer->limit);
     size_t wanted = buffer->size + extra;
     size_t capacity = buffer->capacity < 256 ? 256 : buffer->capacity;
     while (capacity < wanted)
@@ -37,7 +38,8 @@ enum lmk_status buffer_reserve(struct buffer *buffer, size_t extra, struct lmk_e
     return LMK_OK;
 }
 
-enum lmk_status buffer_append(struct buffer *buffer, const void *data, size_t size, struct lmk_error *error)
+enum lmk_status buffer_append(struct buffer *buffer, const void *data, size_t size,
+                              struct lmk_error *error)
 {
     enum lmk_status status = buffer_reserve(buffer, size, error);
     if (status)

@@ -1,4 +1,5 @@
-/* A growable byte buffer that carries its maximum, so that hostile input cannot make it grow without end. */
+/* A growable byte buffer that carries its maximum, so that hostile input cannot make it grow
+ * without end. */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 
@@ -16,6 +17,7 @@ void buffer_clear(struct buffer *buffer); /* keeps the memory */
 
 /* Makes room for `extra` more bytes. */
 enum lmk_status buffer_reserve(struct buffer *buffer, size_t extra, struct lmk_error *error);
-enum lmk_status buffer_append(struct buffer *buffer, const void *data, size_t size, struct lmk_error *error);
+enum lmk_status buffer_append(struct buffer *buffer, const void *data, size_t size,
+                              struct lmk_error *error);
 
 #endif

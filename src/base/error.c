@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void fill(struct lmk_error *error, enum lmk_status status, const char *format, va_list arguments)
+static void fill(struct lmk_error *error, enum lmk_status status, const char *format,
+                 va_list arguments)
 {
     if (!error)
         return;
@@ -46,8 +47,9 @@ enum lmk_status error_memory(struct lmk_error *error, size_t bytes)
 
 const char *lmk_status_name(enum lmk_status status)
 {
-    static const char *const names[] = {"ok",      "not_found", "usage", "input", "model",      "collection",
-                                        "corrupt", "io",        "busy",  "memory", "interrupted"};
+    static const char *const names[] = {"ok",    "not_found",  "usage",      "input",
+                                        "model", "collection", "corrupt",    "io",
+                                        "busy",  "memory",     "interrupted"};
     size_t index = (size_t)status;
     return index < sizeof names / sizeof names[0] ? names[index] : "unknown";
 }

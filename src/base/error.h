@@ -10,8 +10,10 @@
 enum lmk_status error_set(struct lmk_error *error, enum lmk_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As error_set, with strerror(errno) of the call that just failed put behind a colon. LMK_IO, or LMK_MEMORY for ENOMEM. */
-enum lmk_status error_system(struct lmk_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As error_set, with strerror(errno) of the call that just failed put behind a colon. LMK_IO, or
+ * LMK_MEMORY for ENOMEM. */
+enum lmk_status error_system(struct lmk_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 enum lmk_status error_memory(struct lmk_error *error, size_t bytes);
 

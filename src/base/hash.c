@@ -24,7 +24,8 @@ void hash128(const void *data, size_t size, unsigned char digest[HASH128_BYTES])
     canonical(XXH3_128bits(data, size), digest);
 }
 
-void hash128_hexadecimal(const unsigned char digest[HASH128_BYTES], char text[2 * HASH128_BYTES + 1])
+void hash128_hexadecimal(const unsigned char digest[HASH128_BYTES],
+                         char text[2 * HASH128_BYTES + 1])
 {
     for (size_t i = 0; i < HASH128_BYTES; i++)
         snprintf(text + 2 * i, 3, "%02x", digest[i]);

@@ -5,7 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum lmk_status mapped_file_open(struct mapped_file *file, const char *path, struct lmk_error *error)
+enum lmk_status mapped_file_open(struct mapped_file *file, const char *path,
+                                 struct lmk_error *error)
 {
     *file = (struct mapped_file){0};
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);

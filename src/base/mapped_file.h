@@ -10,7 +10,8 @@ struct mapped_file {
 };
 
 /* Errors: LMK_IO (missing, a directory, no permission), LMK_MEMORY. */
-enum lmk_status mapped_file_open(struct mapped_file *file, const char *path, struct lmk_error *error);
+enum lmk_status mapped_file_open(struct mapped_file *file, const char *path,
+                                 struct lmk_error *error);
 void mapped_file_close(struct mapped_file *file);
 
 #endif

@@ -18,7 +18,8 @@ bool lmk_processor_supported(const char **message)
 #if defined(__x86_64__) && !defined(LMK_PORTABLE)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
-        *message = "This build of lmk needs a processor with AVX2 and FMA. Build one for yours with: make PORTABLE=1";
+        *message = "This build of lmk needs a processor with AVX2 and FMA. Build one for yours "
+                   "with: make PORTABLE=1";
         return false;
     }
 #endif

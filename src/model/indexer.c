@@ -25,8 +25,9 @@ struct indexer_layer {
 struct indexer {
     const struct lmk_model *model;
     struct attention attention;
-    size_t top;                   /* layers that run whole */
-    struct indexer_layer *layers; /* [top + 1] */
+    const struct bf16_products *products; /* NULL: float32 */
+    size_t top;                           /* layers that run whole */
+    struct indexer_layer *layers;         /* [top + 1] */
     size_t batch_blocks, max_threads;
     struct batch_block *batch;
     size_t batch_count;
@@ -37,6 +38,7 @@ struct indexer {
     float *gate_up;     /* [rows][2*F] */
     float *packed;      /* [batch_blocks][G][attention_block_floats] */
     float *scratch;     /* [max_threads][attention_scratch_floats] */
+    void *workspace;    /* of matrix products */
     const float **seen; /* [max_threads][1 + blocks before that a row may see] */
     size_t seen_blocks;
 };
@@ -63,7 +65,8 @@ static enum lmk_status open_layer(struct indexer *indexer, size_t l, struct lmk_
         return dense_open(&layer->projection, projections + 1, 2, indexer->products, error);
     const struct weight *gate_up[] = {&weights->gate, &weights->up};
     const struct weight *output = &weights->output, *down = &weights->down;
-    enum lmk_status status = dense_open(&layer->projection, projections, 3, indexer->products, error);
+    enum lmk_status status =
+        dense_open(&layer->projection, projections, 3, indexer->products, error);
     if (status == LMK_OK)
         status = dense_open(&layer->output, &output, 1, indexer->products, error);
     if (status == LMK_OK)
@@ -83,6 +86,21 @@ static enum lmk_status open_layers(struct indexer *indexer, struct lmk_error *er
     for (size_t l = 0; l <= indexer->top && status == LMK_OK; l++)
         status = open_layer(indexer, l, error);
     return status;
+}
+
+/* The most that any of the matrices needs. */
+static size_t workspace_bytes(const struct indexer *indexer, size_t rows)
+{
+    size_t most = 0;
+    for (size_t l = 0; l <= indexer->top; l++) {
+        const struct indexer_layer *layer = &indexer->layers[l];
+        const struct dense *const matrices[] = {&layer->projection, &layer->output, &layer->gate_up,
+                                                &layer->down};
+        for (size_t i = 0; i < sizeof matrices / sizeof matrices[0]; i++)
+            if (most < dense_workspace(matrices[i], rows))
+                most = dense_workspace(matrices[i], rows);
+    }
+    return most;
 }
 
 static enum lmk_status allocate(float **place, size_t count, struct lmk_error *error)
@@ -116,6 +134,9 @@ static enum lmk_status open_buffers(struct indexer *indexer, struct lmk_error *e
         if (status != LMK_OK)
             return status;
     }
+    indexer->workspace = malloc(workspace_bytes(indexer, rows) + 1);
+    if (!indexer->workspace)
+        return error_memory(error, workspace_bytes(indexer, rows));
     size_t before = indexer->attention.local_blocks;
     if (before < shape->reach)
         before = shape->reach;
@@ -128,6 +149,23 @@ static enum lmk_status open_buffers(struct indexer *indexer, struct lmk_error *e
     return LMK_OK;
 }
 
+/* Only read when an indexer opens, and set by tests and tools before. */
+static bool float32_only;
+
+void indexer_force_float32(bool force)
+{
+    float32_only = force;
+}
+
+/* Sums over a small model's few inputs average too little of the rounding away, and need no speed.
+ */
+static const struct bf16_products *choose_products(const struct model_shape *shape)
+{
+    enum { LEAST_WIDTH = 256 };
+    bool exact = float32_only || getenv("LMK_FLOAT32") || shape->width < LEAST_WIDTH;
+    return exact ? NULL : bf16_products();
+}
+
 enum lmk_status indexer_open(struct indexer **indexer, const struct lmk_model *model,
                              size_t max_blocks, struct lmk_error *error)
 {
@@ -136,6 +174,7 @@ enum lmk_status indexer_open(struct indexer **indexer, const struct lmk_model *m
     if (!opened)
         return error_memory(error, sizeof *opened);
     opened->model = model;
+    opened->products = choose_products(&model->shape);
     opened->batch_blocks = max_blocks < BATCH_BLOCKS ? max_blocks : BATCH_BLOCKS;
     int threads = omp_get_max_threads(), processors = omp_get_num_procs();
     opened->max_threads = (size_t)(threads > processors ? threads : processors);
@@ -171,6 +210,7 @@ void indexer_close(struct indexer *indexer)
     free(indexer->gate_up);
     free(indexer->packed);
     free(indexer->scratch);
+    free(indexer->workspace);
     free(indexer->seen);
     free(indexer->batch);
     free(indexer);
@@ -350,7 +390,8 @@ static void project(struct indexer *indexer, size_t l)
     const struct indexer_layer *layer = &indexer->layers[l];
     normalise(indexer, layer->attention_norm);
     dense_multiply(&layer->projection, indexer->normed, indexer->model->shape.width,
-                   batch_rows(indexer), false, indexer->projected, layer->projection.rows);
+                   batch_rows(indexer), false, indexer->projected, layer->projection.rows,
+                   indexer->workspace);
 #pragma omp parallel for num_threads(thread_count(indexer))
     for (size_t b = 0; b < indexer->batch_count; b++) {
         if (layer->memory)
@@ -366,14 +407,14 @@ static void feed_forward(struct indexer *indexer, const struct indexer_layer *la
     size_t rows = batch_rows(indexer);
     normalise(indexer, layer->feed_forward_norm);
     dense_multiply(&layer->gate_up, indexer->normed, width, rows, false, indexer->gate_up,
-                   2 * feed_forward);
+                   2 * feed_forward, indexer->workspace);
 #pragma omp parallel for num_threads(thread_count(indexer))
     for (size_t r = 0; r < rows; r++) {
         float *gate = indexer->gate_up + r * 2 * feed_forward;
         kernel_gated_silu(gate, gate + feed_forward, feed_forward, gate);
     }
     dense_multiply(&layer->down, indexer->gate_up, 2 * feed_forward, rows, true, indexer->residual,
-                   width);
+                   width, indexer->workspace);
 }
 
 /* How many blocks of the batch belong to the item whose first one is at `first`. */
@@ -405,7 +446,8 @@ static void run_batch(struct indexer *indexer)
         attend(indexer, l);
         keep_blocks(indexer, l);
         dense_multiply(&layer->output, indexer->attended, shape->heads * (size_t)shape->head_width,
-                       batch_rows(indexer), true, indexer->residual, shape->width);
+                       batch_rows(indexer), true, indexer->residual, shape->width,
+                       indexer->workspace);
         feed_forward(indexer, layer);
     }
     project(indexer, indexer->top);

@@ -18,16 +18,19 @@ static size_t closing(const char *text, size_t size, size_t at)
 {
     if (at < size && strchr("\"')]_*", text[at]) && text[at])
         return 1;
-    if (size - at >= 3 && (!memcmp(text + at, "\xe2\x80\x9d", 3) || !memcmp(text + at, "\xe2\x80\x99", 3)))
+    if (size - at >= 3 &&
+        (!memcmp(text + at, "\xe2\x80\x9d", 3) || !memcmp(text + at, "\xe2\x80\x99", 3)))
         return 3; /* ” and ’ */
     return 0;
 }
 
-/* True where the full stop at `stop` belongs to an abbreviation or an initial: "Mr.", "Mrs.", "J. K." */
+/* True where the full stop at `stop` belongs to an abbreviation or an initial: "Mr.", "Mrs.", "J.
+ * K." */
 static bool abbreviation(const char *text, size_t stop)
 {
-    static const char *const words[] = {"Mr", "Mrs", "Ms", "Dr", "St", "Messrs", "Mme", "Mlle", "M", "Prof", "Rev", "Hon",
-                                        "Capt", "Col", "Gen", "Lt", "Sgt", "Esq", "No", "vol", "cf", "viz", "e.g", "i.e"};
+    static const char *const words[] = {
+        "Mr",   "Mrs", "Ms",  "Dr", "St",  "Messrs", "Mme", "Mlle", "M",  "Prof", "Rev", "Hon",
+        "Capt", "Col", "Gen", "Lt", "Sgt", "Esq",    "No",  "vol",  "cf", "viz",  "e.g", "i.e"};
     size_t start = stop;
     while (start && (is_letter(text[start - 1]) || text[start - 1] == '.'))
         start--;

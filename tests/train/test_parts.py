@@ -1,0 +1,108 @@
+"""Normalisation vectors, GGUF round trips, targets and bit masks."""
+import json
+import os
+import re
+import sys
+import tempfile
+import unittest
+import zlib
+
+import numpy as np
+import torch
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT)
+from train import gguf, losses, tasks  # noqa: E402
+from train.config import Shape  # noqa: E402
+from train.normalise import normalise  # noqa: E402
+from train.pack import BLOCK, deal, document_blocks  # noqa: E402
+
+
+class Parts(unittest.TestCase):
+    def test_normalise(self):
+        with open(f"{ROOT}/tests/golden/normalise.jsonl", encoding="utf-8") as vectors:
+            for line in vectors:
+                vector = json.loads(line)
+                self.assertEqual(normalise(vector["source"]), vector["normalised"])
+
+    def test_gguf(self):
+        generator = np.random.default_rng(0)
+        matrix = generator.normal(size=(6, 64)).astype(np.float32)
+        keys = [("name", gguf.STRING, "a"), ("many", (gguf.ARRAY, gguf.UINT32), [1, 2]), ("yes", gguf.BOOL, True)]
+        with tempfile.TemporaryDirectory() as folder:
+            gguf.write(f"{folder}/x.gguf", keys, [("exact", matrix[0], gguf.F32), ("rounded", matrix, gguf.Q8_0)])
+            read, tensors = gguf.read(f"{folder}/x.gguf")
+        self.assertEqual(read, {"name": "a", "many": [1, 2], "yes": True})
+        np.testing.assert_array_equal(tensors["exact"], matrix[0])
+        step = np.abs(matrix.reshape(-1, 32)).max(1) / 127
+        error = np.abs(tensors["rounded"] - matrix).reshape(-1, 32).max(1)
+        self.assertTrue((error <= 0.51 * step + 127 * step / 1024).all())
+        self.assertGreater(error.max(), 0)
+
+    def test_targets(self):
+        """Two documents of one and two blocks of three tokens; the last is filled up."""
+        shape = Shape(block_size=3, landmark=4)
+        rows = torch.tensor([[2, 10, 11, 4, 2, 12, 13, 4, 14, 0, 0, 4]])
+        nothing = losses.IGNORED
+        self.assertEqual(losses.next_tokens(rows, torch.tensor([[0, 1, 1]]), shape).tolist(),
+                         [[10, 11, nothing, nothing, 12, 13, 14, nothing, nothing, nothing, nothing, nothing]])
+
+    def test_blocks(self):
+        blocks = document_blocks(range(6, 6 + BLOCK))
+        self.assertEqual(blocks.shape, (2, BLOCK))
+        self.assertEqual(blocks[0, :2].tolist() + blocks[1, :2].tolist(), [2, 6, 5 + BLOCK, 0])
+
+    def test_deal_keeps_documents_whole(self):
+        blocks = np.arange(10)[:, None].repeat(BLOCK, 1).astype(np.uint16)
+        parts = deal(blocks, np.array([0, 3, 4, 8]), [4, 100])
+        documents = []
+        for part, starts in parts:
+            ends = list(starts[1:]) + [len(part)]
+            documents += [part[a:b, 0].tolist() for a, b in zip(starts, ends)]
+        self.assertEqual(sorted(documents), [[0, 1, 2], [3], [4, 5, 6, 7], [8, 9]])
+
+    def test_bits(self):
+        self.assertEqual(np.flatnonzero(tasks.unpack(tasks.bits({0, 5, 31}), 32)).tolist(), [0, 5, 31])
+
+
+class Synthetic(unittest.TestCase):
+    """Tasks are written where the prompts say; checked with a tokenizer of one token a word."""
+
+    class Maker:
+        class step:
+            prompts, prompt_rows, answer = 8, 48, 12
+        class tokenizer:
+            @staticmethod
+            def vocab_size():
+                return 1000
+        starts_word = np.ones(70000, bool)
+        answer = [5, 6]
+
+        @staticmethod
+        def encode(text):
+            return [6 + zlib.crc32(word.encode()) % 500 for word in re.findall(r"\w+|[^\w\s]", text)]
+
+        def prompt_ids(self, text):
+            return self.encode(text)
+
+        @staticmethod
+        def decode(ids):
+            return "text"
+
+    def test_copies_have_a_source(self):
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            tokens, prompts, stream = tasks.synthetic(self.Maker(), rng, rng.integers(600, 900, size=(32, BLOCK)).astype(np.uint16))
+            rows = np.concatenate((tokens, np.full((32, 1), 4)), 1).reshape(-1)
+            for at, gold in stream:
+                self.assertGreaterEqual(at // 64 - gold, tasks.NEAR - 1)
+                self.assertIn(rows[at + 1], tokens[gold])
+            for prompt in prompts:
+                if prompt.answer:
+                    block = int(prompt.read).bit_length() - 1
+                    self.assertEqual(prompt.read, 1 << block)
+                    self.assertTrue(set(prompt.answer) <= set(tokens[block].tolist()))
+
+
+if __name__ == "__main__":
+    unittest.main()
