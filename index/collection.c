@@ -1,6 +1,7 @@
 #include "index/collection.h"
 
 #include "index/segments.h"
+#include "src/base/directory.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -72,18 +73,6 @@ enum lmk_status collection_needs_write(const struct lmk_collection *collection,
 
 /* ------------------------------------------------------------------ the directory */
 
-static enum lmk_status sync_directory(const char *path, struct lmk_error *error)
-{
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0)
-        return error_system(error, "Cannot open the directory %s", path);
-    enum lmk_status status = LMK_OK;
-    if (fsync(descriptor) && errno != EINVAL)
-        status = error_system(error, "Cannot write the directory %s to disk", path);
-    close(descriptor);
-    return status;
-}
-
 static enum lmk_status make_directory(const char *path, struct lmk_error *error)
 {
     if (!mkdir(path, 0777) || errno == EEXIST)
@@ -148,7 +137,7 @@ static enum lmk_status write_current(const char *path, const char *generation,
     }
     free(name);
     free(temporary);
-    return status ? status : sync_directory(path, error);
+    return status ? status : directory_sync(path, error);
 }
 
 static bool directory_is_empty(const char *path)
@@ -247,7 +236,7 @@ static enum lmk_status create(struct lmk_collection *collection,
     if (!(status = make_directory(collection->directory, error)) &&
         !(status = make_directory(landmarks, error)) &&
         !(status = store_create(&collection->store, collection->directory, &settings, error)) &&
-        !(status = sync_directory(collection->directory, error)))
+        !(status = directory_sync(collection->directory, error)))
         status = write_current(collection->path, generation, error);
     free(landmarks);
     return status;

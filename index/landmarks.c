@@ -1,5 +1,6 @@
 #include "index/landmarks.h"
 
+#include "src/base/directory.h"
 #include "src/base/mapped_file.h"
 
 #include <errno.h>
@@ -309,12 +310,7 @@ static enum lmk_status sync_parent(const char *path, struct lmk_error *error)
     char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     if (!directory)
         return error_memory(error, strlen(path));
-    int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    enum lmk_status status = LMK_OK;
-    if (descriptor < 0 || (fsync(descriptor) && errno != EINVAL))
-        status = error_system(error, "Cannot write the directory %s to disk", directory);
-    if (descriptor >= 0)
-        close(descriptor);
+    enum lmk_status status = directory_sync(directory, error);
     free(directory);
     return status;
 }

@@ -1,4 +1,5 @@
 #include "index/store_internal.h"
+#include "src/base/directory.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -255,18 +256,6 @@ const struct store_settings *store_settings(const struct store *store)
 
 /* ---- creating and opening */
 
-static enum lmk_status sync_directory(const char *path, struct lmk_error *error)
-{
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0)
-        return error_system(error, "Cannot open the directory %s", path);
-    enum lmk_status status = LMK_OK;
-    if (fsync(descriptor) && errno != EINVAL)
-        status = error_system(error, "Cannot write the directory %s to disk", path);
-    close(descriptor);
-    return status;
-}
-
 /* Makes the directory, and clears away what an interrupted creation left: no more than LMDB's two first pages, to
  * which nothing has ever been committed. */
 static enum lmk_status prepare_directory(const char *directory, struct lmk_error *error)
@@ -322,7 +311,7 @@ enum lmk_status store_create(struct store **store, const char *directory, const 
     if (code)
         status = store_failure(made, code, "create", error);
     else if (!(status = create_tables(made, settings, error)))
-        status = sync_directory(directory, error);
+        status = directory_sync(directory, error);
     if (status)
         store_close(made);
     else

@@ -165,7 +165,7 @@ enum lmk_status store_next_document(struct store_view *view, uint64_t id, struct
                                     struct lmk_error *error)
 {
     MDB_val value;
-    uint64_t found;
+    uint64_t found = 0;
     enum lmk_status status = view_at_or_after(view, TABLE_DOCUMENTS, id, &found, &value, error);
     if (status == LMK_NOT_FOUND)
         return error_set(error, LMK_NOT_FOUND, "There is no further document in the store in %s.",
