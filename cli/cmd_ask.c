@@ -61,7 +61,7 @@ static void print_sentence(const struct lmk_passage *passage)
     output_text(text, 0, 0, 2);
     free(text);
     fputs("    ", stdout);
-    output_source(passage);
+    output_heading(passage->title, passage->author, passage->path);
     printf(", bytes %llu-%llu\n", (unsigned long long)passage->mark_source_start,
            (unsigned long long)passage->mark_source_end);
 }
@@ -89,7 +89,7 @@ static void print_passages(const struct lmk_answer *answer)
     for (size_t i = 0; i < answer->count; i++) {
         const struct lmk_passage *passage = &answer->passages[i];
         printf("%3.0f %%  %s", 100 * passage->share, colours ? "\033[1;36m" : "");
-        output_source(passage);
+        output_heading(passage->title, passage->author, passage->path);
         printf("%s\n       %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "",
                colours ? "\033[2m" : "", output_path(passage->path),
                (unsigned long long)passage->source_start, (unsigned long long)passage->source_end,
@@ -117,14 +117,11 @@ static enum lmk_status print_answer(const struct arguments *arguments,
 enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error *error)
 {
     struct session session;
-    struct lmk_open_options open = lmk_open_defaults();
     struct lmk_answer *answer;
     bool started = false;
     if (arguments->word_count != 1)
         return fail(error, LMK_USAGE, "Give one question, in quotation marks. See: lmk help ask");
-    open.write =
-        arguments->granularity != LMK_QUESTION; /* these indexes are built when asked for */
-    enum lmk_status status = session_open(&session, arguments, true, &open, error);
+    enum lmk_status status = session_open_query(&session, arguments, error);
     if (status)
         return status;
     struct lmk_ask_options options = lmk_ask_defaults(session.model);

@@ -35,9 +35,10 @@ static bool show(void *context, const struct lmk_document *document)
         listing->status = print_json(document, listing->error);
         return !listing->status;
     }
-    printf("%6llu  %-9s %9llu tokens  %s%s%s\n        %s\n", (unsigned long long)document->id,
-           document->state, (unsigned long long)document->tokens, document->title,
-           document->author[0] ? ", by " : "", document->author, output_path(document->path));
+    printf("%6llu  %-9s %9llu tokens  ", (unsigned long long)document->id, document->state,
+           (unsigned long long)document->tokens);
+    output_heading(document->title, document->author, document->path);
+    printf("\n        %s\n", output_path(document->path));
     return true;
 }
 

@@ -21,7 +21,7 @@ static void print_passage(const struct lmk_passage *passage, size_t rank)
 {
     bool colours = output_colours();
     printf("%zu. %s", rank, colours ? "\033[1;36m" : "");
-    output_source(passage);
+    output_heading(passage->title, passage->author, passage->path);
     printf("%s  (score %.2f)\n   %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "",
            passage->score, colours ? "\033[2m" : "", output_path(passage->path),
            (unsigned long long)passage->source_start, (unsigned long long)passage->source_end,
@@ -34,7 +34,6 @@ enum lmk_status command_search(const struct arguments *arguments, struct lmk_err
 {
     struct session session;
     struct lmk_search_options options = lmk_search_defaults();
-    struct lmk_open_options open = lmk_open_defaults();
     struct lmk_results *results;
     if (arguments->word_count != 1)
         return fail(error, LMK_USAGE, "Give one query, in quotation marks. See: lmk help search");
@@ -42,8 +41,7 @@ enum lmk_status command_search(const struct arguments *arguments, struct lmk_err
     options.blocks = arguments->blocks ? arguments->blocks : options.blocks;
     options.candidates = arguments->candidates ? arguments->candidates : options.candidates;
     options.granularity = arguments->granularity;
-    open.write = options.granularity != LMK_QUESTION; /* these indexes are built when asked for */
-    enum lmk_status status = session_open(&session, arguments, true, &open, error);
+    enum lmk_status status = session_open_query(&session, arguments, error);
     if (status)
         return status;
     status = lmk_search(session.collection, arguments->words[0], &options, &results, error);

@@ -50,6 +50,11 @@ struct session {
 enum lmk_status session_open(struct session *session, const struct arguments *arguments,
                              bool needs_model, const struct lmk_open_options *options,
                              struct lmk_error *error);
+
+/* The same for a query of this granularity: below `question` the indexes are built when asked for,
+ * which needs the writer's lock. Where that cannot be had, what they lack is searched without. */
+enum lmk_status session_open_query(struct session *session, const struct arguments *arguments,
+                                   struct lmk_error *error);
 void session_close(struct session *session);
 
 enum lmk_status command_index(const struct arguments *arguments, struct lmk_error *error);

@@ -1,7 +1,10 @@
 /* lmk: the command line. Commands are rows of one table, a file each. Results go to stdout,
  * everything else to stderr; the exit code is the status of include/lmk.h. */
 #include "cli/command.h"
+#include "cli/output.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,9 +52,22 @@ static enum lmk_status run(const struct command *command, int argc, char **argv,
     return status ? status : command->run(&arguments, error);
 }
 
+/* Where a standard stream is closed, the next file opened would take its number, and what is
+ * printed would end up in the collection. /dev/null opened the wrong way round takes it instead:
+ * using the stream then fails as it should. */
+static void keep_standard_streams(void)
+{
+    for (int descriptor = 0; descriptor < 3; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 &&
+            open("/dev/null", descriptor ? O_RDONLY : O_WRONLY) != descriptor)
+            return;
+}
+
 int main(int argc, char **argv)
 {
     const char *unsupported;
+    keep_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); /* writing beyond a file size limit is an error like a full disk */
     if (!lmk_processor_supported(&unsupported)) {
         fprintf(stderr, "lmk: %s\n", unsupported);
         return LMK_USAGE;
@@ -70,8 +86,11 @@ int main(int argc, char **argv)
     struct lmk_error error = {0};
     enum lmk_status status =
         run(command, argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv, &error);
-    if (status)
-        fprintf(stderr, "lmk: %s\n", error.message);
+    if (status) {
+        fputs("lmk: ", stderr);
+        output_safely(stderr, error.message);
+        putc('\n', stderr);
+    }
     if (fflush(stdout) || ferror(stdout)) {
         perror("lmk: Cannot write the output");
         return status ? (int)status : LMK_IO;

@@ -23,13 +23,38 @@ cJSON *json_start(const char *command)
     return object;
 }
 
+/* The bytes of the UTF-8 character at `text`, 0 if there is none. */
+static size_t character_size(const unsigned char *text)
+{
+    unsigned char c = text[0], second = text[1];
+    if (c < 0x80)
+        return 1;
+    size_t size = c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
+        (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
+        return 0; /* overlong, surrogate, beyond U+10FFFF */
+    for (size_t i = 1; i < size; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    return size;
+}
+
+static void print_utf8(const char *text)
+{
+    for (size_t size; *text; text += size ? size : 1) {
+        size = character_size((const unsigned char *)text);
+        fwrite(size ? text : "\xef\xbf\xbd", 1, size ? size : 3, stdout);
+    }
+}
+
 enum lmk_status json_print(cJSON *object, struct lmk_error *error)
 {
     char *text = cJSON_PrintUnformatted(object);
     cJSON_Delete(object);
     if (!text)
         return fail(error, LMK_MEMORY, "Out of memory while writing JSON.");
-    puts(text);
+    print_utf8(text);
+    putchar('\n');
     cJSON_free(text);
     return LMK_OK;
 }
@@ -96,11 +121,15 @@ bool output_colours(void)
 
 const char *output_path(const char *path)
 {
+    static char shown[PATH_MAX];
     char folder[PATH_MAX];
-    if (!getcwd(folder, sizeof folder))
-        return path;
-    size_t length = strlen(folder);
-    return !strncmp(path, folder, length) && path[length] == '/' ? path + length + 1 : path;
+    size_t length = getcwd(folder, sizeof folder) ? strlen(folder) : 0;
+    bool below = length && !strncmp(path, folder, length) && path[length] == '/';
+    snprintf(shown, sizeof shown, "%s", below ? path + length + 1 : path);
+    for (char *at = shown; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
+    return shown;
 }
 
 const char *output_bytes(uint64_t bytes)
@@ -135,8 +164,7 @@ static int columns(const char *text, size_t size)
     return count;
 }
 
-/* Prints bytes, control characters left out: a book must not be able to steer the terminal. */
-static void print_safely(const char *text, size_t size)
+static void print_safely(FILE *stream, const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -145,8 +173,13 @@ static void print_safely(const char *text, size_t size)
         if (c1)
             i++;
         else if (c >= 0x20 && c != 0x7f)
-            putchar(c);
+            putc(c, stream);
     }
+}
+
+void output_safely(FILE *stream, const char *text)
+{
+    print_safely(stream, text, strlen(text));
 }
 
 void output_text(const char *text, size_t mark_start, size_t mark_end, int indent)
@@ -167,7 +200,7 @@ void output_text(const char *text, size_t mark_start, size_t mark_end, int inden
         bool marked = colours && at < mark_end && at + size > mark_start;
         if (marked)
             fputs(BOLD, stdout);
-        print_safely(text + at, size);
+        print_safely(stdout, text + at, size);
         if (marked)
             fputs(PLAIN, stdout);
         used += wide;
@@ -181,13 +214,12 @@ void output_text(const char *text, size_t mark_start, size_t mark_end, int inden
     putchar('\n');
 }
 
-void output_source(const struct lmk_passage *passage)
+void output_heading(const char *title, const char *author, const char *path)
 {
-    const char *title = passage->title[0] ? passage->title : output_path(passage->path);
-    print_safely(title, strlen(title));
-    if (passage->author[0]) {
+    output_safely(stdout, title[0] ? title : output_path(path));
+    if (author[0]) {
         fputs(", by ", stdout);
-        print_safely(passage->author, strlen(passage->author));
+        output_safely(stdout, author);
     }
 }
 

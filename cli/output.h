@@ -5,12 +5,14 @@
 #include "lmk.h"
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 
 #define JSON_SCHEMA 1
 
 /* A new object with "schema" and "command". */
 cJSON *json_start(const char *command);
-/* Prints it as one line, frees it. LMK_MEMORY. */
+/* Prints it as one line, frees it; bytes that are no UTF-8 (in the name of a file, in what a model
+ * wrote) become U+FFFD. LMK_MEMORY. */
 enum lmk_status json_print(cJSON *object, struct lmk_error *error);
 /* One passage as docs/json.md describes it; `ask` adds the shares. */
 cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask);
@@ -19,8 +21,8 @@ cJSON *json_timing(const struct lmk_timing *timing);
 /* True where stdout is a terminal that takes colours and NO_COLOR is not set. */
 bool output_colours(void);
 
-/* A path as it is shortest to read: relative where it lies below the current folder. Valid until
- * the next call. */
+/* A path as it is shortest to read: relative where it lies below the current folder, control
+ * characters made "?". Valid until the next call. */
 const char *output_path(const char *path);
 
 /* "1.4 MB" in one of four rotating buffers; powers of ten. */
@@ -30,8 +32,12 @@ const char *output_bytes(uint64_t bytes);
  * bytes mark_start to mark_end are set off on a terminal (equal: none). */
 void output_text(const char *text, size_t mark_start, size_t mark_end, int indent);
 
+/* Prints text without its control characters: neither a book nor the name of a file may steer the
+ * terminal. */
+void output_safely(FILE *stream, const char *text);
+
 /* "Title, by Author"; the path where there is no title. */
-void output_source(const struct lmk_passage *passage);
+void output_heading(const char *title, const char *author, const char *path);
 
 /* A note on stderr where a part of the collection cannot be searched yet. */
 void output_readiness(uint64_t ready, uint64_t documents);

@@ -63,6 +63,18 @@ enum lmk_status session_open(struct session *session, const struct arguments *ar
     return status;
 }
 
+enum lmk_status session_open_query(struct session *session, const struct arguments *arguments,
+                                   struct lmk_error *error)
+{
+    struct lmk_open_options options = lmk_open_defaults();
+    options.write = arguments->granularity != LMK_QUESTION;
+    enum lmk_status status = session_open(session, arguments, true, &options, error);
+    if (!options.write || (status != LMK_BUSY && status != LMK_IO))
+        return status;
+    options.write = false;
+    return session_open(session, arguments, true, &options, error);
+}
+
 void session_close(struct session *session)
 {
     lmk_collection_close(session->collection);

@@ -103,7 +103,8 @@ void attention_pack(const struct attention *attention, const float *keys, const 
     size_t width = attention->shape->head_width, rows = attention->shape->block_rows;
     size_t key_columns = attention->key_columns, value_columns = attention->value_columns;
     float *packed_values = packed + packed_keys(attention);
-    memset(packed, 0, attention_block_floats(attention) * sizeof *packed);
+    if (key_columns != rows || value_columns != width)
+        memset(packed, 0, attention_block_floats(attention) * sizeof *packed);
     for (size_t r = 0; r < rows; r++) {
         const float *turn = attention->key_turns + r * 2 * width, *key = keys + r * stride;
         for (size_t i = 0; i < width; i += 2) {
@@ -126,9 +127,8 @@ struct pass {
     float *sums;           /* [rows][value_columns] */
     float *scores; /* [rows][stride] of the own block and the landmarks, or of the whole window */
     float *landmarks;    /* [W][padded(reach)] */
-    float *block_scores; /* [chosen rows][key_columns] */
-    float *chosen_queries, *chosen_sums, *gates;
-    uint32_t *chosen;
+    float *block_scores; /* [rows][key_columns] of one block before */
+    float *gates;        /* [rows] of its landmark */
 };
 
 static size_t score_columns(const struct attention *attention)
@@ -154,9 +154,7 @@ static size_t lay_out(const struct attention *attention, struct pass *pass, floa
     } parts[] = {
         {&pass->queries, rows * shape->head_width},
         {&pass->turned_queries, rows * shape->head_width},
-        {&pass->chosen_queries, rows * shape->head_width},
         {&pass->sums, rows * attention->value_columns},
-        {&pass->chosen_sums, rows * attention->value_columns},
         {&pass->scores, rows * score_columns(attention)},
         {&pass->block_scores, rows * attention->key_columns},
         {&pass->landmarks, shape->head_width * padded(shape->reach)},
@@ -167,9 +165,7 @@ static size_t lay_out(const struct attention *attention, struct pass *pass, floa
             *parts[i].place = scratch + used;
         used += padded(parts[i].floats);
     }
-    if (scratch)
-        pass->chosen = (uint32_t *)(scratch + used);
-    return used + padded(rows);
+    return used;
 }
 
 size_t attention_scratch_floats(const struct attention *attention)
@@ -328,39 +324,18 @@ static void top_softmax(const struct pass *pass, size_t count, size_t stride)
     attention->kernels->softmax(pass->scores, stride, pass->rows, own + count, NULL);
 }
 
-/* The rows to which the landmark `distance` blocks back matters, and its probabilities there. */
-static size_t choose_rows(const struct pass *pass, size_t distance, size_t stride)
-{
-    const float *gates = pass->scores + pass->attention->key_columns + distance - 1;
-    size_t count = 0;
-    for (size_t r = 0; r < pass->rows; r++)
-        if (gates[r * stride] >= ATTENTION_NEGLIGIBLE) {
-            pass->gates[count] = gates[r * stride];
-            pass->chosen[count++] = (uint32_t)r;
-        }
-    return count;
-}
-
-/* Adds what the chosen rows, whose queries stand together, read from the block `distance` blocks
- * back. */
-static void read_block(const struct pass *pass, size_t distance, size_t chosen)
+/* Adds what the rows read from the block `distance` blocks back: its own softmax over its tokens,
+ * times the probability that its landmark got. */
+static void read_block(const struct pass *pass, size_t distance, size_t stride)
 {
     const struct attention *attention = pass->attention;
-    const float *packed = pass->tile->blocks[distance];
-    size_t width = attention->shape->head_width, columns = attention->key_columns,
-           depth = attention->value_columns;
-    for (size_t i = 0; i < chosen; i++)
-        memcpy(pass->chosen_queries + i * width, pass->turned_queries + pass->chosen[i] * width,
-               width * sizeof(float));
-    attention->kernels->multiply(pass->chosen_queries, width, packed, columns, chosen, width,
-                                 columns, false, pass->block_scores, columns);
-    attention->kernels->softmax(pass->block_scores, columns, chosen, attention->shape->block_tokens,
-                                pass->gates);
-    attention->kernels->multiply(pass->block_scores, columns, packed + packed_keys(attention),
-                                 depth, chosen, attention->shape->block_tokens, depth, false,
-                                 pass->chosen_sums, depth);
-    for (size_t i = 0; i < chosen; i++)
-        kernel_add(pass->chosen_sums + i * depth, depth, pass->sums + pass->chosen[i] * depth);
+    const float *gates = pass->scores + attention->key_columns + distance - 1;
+    for (size_t r = 0; r < pass->rows; r++)
+        pass->gates[r] = gates[r * stride];
+    score_block(pass, pass->turned_queries, distance, pass->block_scores, attention->key_columns);
+    attention->kernels->softmax(pass->block_scores, attention->key_columns, pass->rows,
+                                attention->shape->block_tokens, pass->gates);
+    add_values(pass, pass->block_scores, attention->key_columns, distance, true);
 }
 
 static void memory_pass(const struct pass *pass)
@@ -373,14 +348,11 @@ static void memory_pass(const struct pass *pass)
     top_softmax(pass, count, stride);
     add_values(pass, pass->scores, stride, 0, false);
     for (size_t d = 1; d <= count; d++) {
-        size_t chosen = choose_rows(pass, d, stride);
-        if (chosen == 0)
-            continue;
         if (turned_distance(attention, d) != turned) {
             turned = turned_distance(attention, d);
             turn_queries(pass, turned);
         }
-        read_block(pass, d, chosen);
+        read_block(pass, d, stride);
     }
     store_sums(pass);
 }

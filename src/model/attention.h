@@ -53,11 +53,7 @@ size_t attention_scratch_floats(const struct attention *attention);
  * local_blocks blocks. */
 void attention_local(const struct attention *attention, const struct attention_tile *tile);
 
-/* A memory layer: the grouped softmax over the own block and up to `reach` blocks before it. A
- * block whose landmark gets less than ATTENTION_NEGLIGIBLE in a row is left out for that row: it
- * would change the sum by less than that times the largest value. */
+/* A memory layer: the grouped softmax over the own block and up to `reach` blocks before it. */
 void attention_memory(const struct attention *attention, const struct attention_tile *tile);
-
-#define ATTENTION_NEGLIGIBLE 1e-6f
 
 #endif

@@ -157,6 +157,11 @@ void indexer_force_float32(bool force)
     float32_only = force;
 }
 
+const char *indexer_precision(const struct indexer *indexer)
+{
+    return indexer->products ? "bfloat16" : "float32";
+}
+
 /* Sums over a small model's few inputs average too little of the rounding away, and need no speed.
  */
 static const struct bf16_products *choose_products(const struct model_shape *shape)

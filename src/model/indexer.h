@@ -3,8 +3,8 @@
  *
  * A stream is one document's running state: the keys and values that later rows still see (the
  * local window, the reach of the memory layers). Its size does not depend on the document's length,
- * and a document gives the same numbers however it is cut into runs. Weights are unpacked to
- * float32 once, as large matrix products are faster so.
+ * and a document gives the same numbers however it is cut into runs. Weights are unpacked
+ * once, as large matrix products are faster so.
  */
 #ifndef MODEL_INDEXER_H
 #define MODEL_INDEXER_H
@@ -18,12 +18,15 @@ struct stream;
  */
 enum lmk_status indexer_open(struct indexer **indexer, const struct lmk_model *model,
                              size_t max_blocks, struct lmk_error *error);
-/* Indexers opened later: matrix products in float32 (results true to 1e-5 of their size), or
- * (false, how it begins) in bfloat16 where the processor has it: about twice as fast, true to some
- * 5e-3. The environment variable LMK_FLOAT32 forces float32 too. */
+void indexer_close(struct indexer *indexer); /* NULL is fine */
+
+/* Where the processor multiplies bfloat16, models of a width of 256 or more run in it: nearly twice
+ * as fast, and true to less than 1e-2 of a vector's size instead of 1e-5. This, or the environment
+ * variable LMK_FLOAT32, makes indexers that open later use float32 everywhere. */
 void indexer_force_float32(bool force);
 
-void indexer_close(struct indexer *indexer);
+/* What its matrix products compute in: "float32" or "bfloat16". */
+const char *indexer_precision(const struct indexer *indexer);
 
 /* A new document, at its first block. Errors: LMK_MEMORY. */
 enum lmk_status stream_open(struct stream **stream, const struct indexer *indexer,
@@ -36,8 +39,8 @@ struct indexer_item {
     const uint32_t *tokens; /* [blocks][N], the last block of a document filled up with padding */
     size_t blocks;
     float *landmark_keys; /* out: [blocks][M][G][W] */
-    float *keys;          /* out: [blocks][M][G][N][W] */
-    float *values;        /* out: [blocks][M][G][N][W] */
+    float *keys;          /* out: [blocks][M][G][N][W], or NULL */
+    float *values;        /* out: [blocks][M][G][N][W], or NULL */
 };
 
 /* Runs the items (each stream at most once) together. Token ids must be below V. */

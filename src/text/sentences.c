@@ -3,6 +3,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+enum {
+    LONGEST_WORD = 6,  /* of the abbreviations, in bytes */
+    MOST_CLOSING = 16, /* bytes of closing marks behind a sentence that are looked back over */
+};
+
 static bool is_upper(char c)
 {
     return c >= 'A' && c <= 'Z';
@@ -32,7 +37,8 @@ static bool abbreviation(const char *text, size_t stop)
         "Mr",   "Mrs", "Ms",  "Dr", "St",  "Messrs", "Mme", "Mlle", "M",  "Prof", "Rev", "Hon",
         "Capt", "Col", "Gen", "Lt", "Sgt", "Esq",    "No",  "vol",  "cf", "viz",  "e.g", "i.e"};
     size_t start = stop;
-    while (start && (is_letter(text[start - 1]) || text[start - 1] == '.'))
+    while (start && stop - start <= LONGEST_WORD &&
+           (is_letter(text[start - 1]) || text[start - 1] == '.'))
         start--;
     size_t length = stop - start;
     if (length == 1 && is_upper(text[start]) && text[start] != 'I')
@@ -63,7 +69,8 @@ static size_t end_at(const char *text, size_t size, size_t at)
 
 size_t sentence_end(const char *text, size_t size, size_t from)
 {
-    for (size_t at = from; at < size; at++) {
+    /* A closing mark at `from` belongs to the sentence whose final mark stands before it. */
+    for (size_t at = from > MOST_CLOSING ? from - MOST_CLOSING : 0; at < size; at++) {
         size_t end = end_at(text, size, at);
         if (end > from)
             return end;

@@ -176,8 +176,8 @@ static void test_usual_shape(void **state)
     check(&usual, true, 5, 1, 2);
 }
 
-/* Sharp scores leave most landmarks with next to nothing, so that their blocks are left out. */
-static void test_negligible_landmarks(void **state)
+/* Sharp scores leave most landmarks and tokens with next to nothing. */
+static void test_sharp_scores(void **state)
 {
     (void)state;
     struct model_shape shape = usual;
@@ -214,8 +214,8 @@ static void test_only_memory_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_shapes),        cmocka_unit_test(test_usual_shape),
-        cmocka_unit_test(test_negligible_landmarks), cmocka_unit_test(test_widest_head),
+        cmocka_unit_test(test_random_shapes),      cmocka_unit_test(test_usual_shape),
+        cmocka_unit_test(test_sharp_scores),       cmocka_unit_test(test_widest_head),
         cmocka_unit_test(test_only_memory_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

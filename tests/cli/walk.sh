@@ -1,0 +1,24 @@
+# A folder is walked: text and Markdown below it, whatever the case of the suffix; no hidden files
+# and folders, no other suffixes, no symbolic links. A file named outright is read whatever its name.
+. "$REPO/tests/cli/helpers"
+mkdir -p books/deep/er books/.hidden "books/a b"
+story 1 3 >books/one.txt
+story 2 3 >books/deep/two.md
+story 3 3 >books/deep/er/three.TXT
+story 4 3 >"books/a b/four.markdown"
+story 5 3 >books/five.text
+story 6 3 >books/.six.txt
+story 7 3 >books/.hidden/seven.txt
+story 8 3 >books/eight.html
+story 9 3 >books/nine
+story 10 3 >elsewhere.txt
+ln -s ../elsewhere.txt books/ten.txt
+ln -s . books/loop
+index -c a.lmk books
+list a.lmk
+echo "---- named outright, and twice"
+index -c b.lmk books/nine books/.six.txt books/nine ./books/../books/nine
+list b.lmk
+echo "---- the collection in an environment variable, a trailing slash, another folder"
+mkdir other
+(cd other && LMK_COLLECTION=../a.lmk/ "$LMK" list | wc -l)

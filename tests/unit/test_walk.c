@@ -1,0 +1,140 @@
+#include "index/walk.h"
+#include "tests/unit/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void link_to(const char *target, const char *name)
+{
+    char *path = scratch_path(name);
+    assert_int_equal(symlink(target, path), 0);
+    free(path);
+}
+
+static struct file_list walk_names(const char *const *names, size_t count)
+{
+    char *paths[8] = {NULL};
+    struct file_list list;
+    struct lmk_error error;
+    for (size_t i = 0; i < count; i++)
+        paths[i] = scratch_path(names[i]);
+    if (walk(&list, (const char *const *)paths, count, &error))
+        fail_msg("%s", error.message);
+    for (size_t i = 0; i < count; i++)
+        free(paths[i]);
+    return list;
+}
+
+static void expect(const char *const *names, size_t name_count, const char *const *files,
+                   size_t file_count)
+{
+    struct file_list list = walk_names(names, name_count);
+    assert_int_equal(list.count, file_count);
+    for (size_t i = 0; i < file_count; i++) {
+        char *path = scratch_path(files[i]);
+        assert_string_equal(list.paths[i], path);
+        free(path);
+    }
+    file_list_release(&list);
+}
+
+static int make_tree(void **state)
+{
+    static const char *const names[] = {
+        "books/b.txt",      "books/a.md",        "books/sub/deep/z.TXT", "books/sub/c.text",
+        "books/notes.pdf",  "books/.hidden.txt", "books/.git/d.txt",     "books/e.markdown",
+        "books/Makefile",   "outside/f.txt",     "plain.dat",            ".dotted/g.txt",
+        "empty/nothing.xy",
+    };
+    if (scratch_open(state))
+        return -1;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        scratch_write_text(names[i], "text\n");
+    link_to("../outside", "books/link");
+    link_to("../outside/f.txt", "books/link.txt");
+    link_to("books", "shelf");
+    return 0;
+}
+
+static void test_folder(void **state)
+{
+    (void)state;
+    const char *const books[] = {"books"};
+    const char *const files[] = {"books/a.md", "books/b.txt", "books/e.markdown", "books/sub/c.text",
+                                 "books/sub/deep/z.TXT"};
+    expect(books, 1, files, 5);
+    /* A link that is named is followed, and the paths are those of the files themselves. */
+    const char *const shelf[] = {"shelf/"};
+    expect(shelf, 1, files, 5);
+}
+
+static void test_named(void **state)
+{
+    (void)state;
+    const char *const names[] = {"plain.dat", "books/.hidden.txt", "books/../outside", ".dotted"};
+    const char *const files[] = {"plain.dat", "books/.hidden.txt", "outside/f.txt",
+                                 ".dotted/g.txt"};
+    expect(names, 4, files, 4);
+    const char *const link[] = {"books/link.txt"}, *const target[] = {"outside/f.txt"};
+    expect(link, 1, target, 1);
+}
+
+static void test_nothing(void **state)
+{
+    (void)state;
+    const char *const names[] = {"empty"};
+    expect(names, 1, NULL, 0);
+    expect(NULL, 0, NULL, 0);
+}
+
+static void expect_input(const char *name)
+{
+    char *path = scratch_path(name), *good = scratch_path("books");
+    const char *const paths[] = {good, path};
+    struct file_list list;
+    struct lmk_error error;
+    assert_int_equal(walk(&list, paths, 2, &error), LMK_INPUT);
+    assert_non_null(strstr(error.message, path));
+    assert_int_equal(list.count, 0);
+    free(path);
+    free(good);
+}
+
+static void test_missing(void **state)
+{
+    (void)state;
+    expect_input("no-such");
+    expect_input("plain.dat/below");
+}
+
+static void test_locked_folder(void **state)
+{
+    (void)state;
+    if (!geteuid())
+        skip(); /* root reads everything */
+    char *path = scratch_path("outside");
+    const char *const paths[] = {path};
+    struct file_list list;
+    struct lmk_error error;
+    assert_int_equal(chmod(path, 0), 0);
+    enum lmk_status status = walk(&list, paths, 1, &error);
+    assert_int_equal(chmod(path, 0777), 0);
+    assert_int_equal(status, LMK_IO);
+    free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_folder),  cmocka_unit_test(test_named),
+        cmocka_unit_test(test_nothing), cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_locked_folder),
+    };
+    return cmocka_run_group_tests(tests, make_tree, scratch_close);
+}
