@@ -123,11 +123,13 @@ static enum lmk_status take_known(struct texts *texts, const char *path,
         keep_after_all(texts, document->id);
         return LMK_OK;
     }
-    if (keep_after_all(texts, document->id) ||
-        !seen_before(texts, document->path, &record, &there) || there.id != document->id)
-        return store_set_path(texts->batch, document->id, path, error);
     struct copy copy = {document->id, path};
-    return buffer_append(&texts->copies, &copy, sizeof copy, error);
+    enum lmk_status status = buffer_append(&texts->copies, &copy, sizeof copy, error);
+    if (!status &&
+        (keep_after_all(texts, document->id) ||
+         !seen_before(texts, document->path, &record, &there) || there.id != document->id))
+        status = store_set_path(texts->batch, document->id, path, error);
+    return status;
 }
 
 /* The id of the document with this text, 0 if it is new. */

@@ -111,7 +111,7 @@ static enum lmk_status remove_matching(struct store_view *view, struct store_bat
     struct document document;
     enum lmk_status status = LMK_OK;
     uint64_t next = 0;
-    while (!status && !(status = store_next_document(view, next, &document, error))) {
+    while (!status && what[0] && !(status = store_next_document(view, next, &document, error))) {
         next = document.id + 1;
         if (!is_meant(&document, what, id, path))
             continue;

@@ -144,8 +144,6 @@ enum lmk_status store_sizes(struct store_view *view, struct store_sizes *sizes, 
 
 enum lmk_status store_segments(struct store_view *view, struct buffer *segments /* struct segment_record */,
                                struct lmk_error *error);
-/* The collection's mean joint landmark [M*G*W], fixed with its first segment. LMK_NOT_FOUND before. */
-enum lmk_status store_mean_landmark(struct store_view *view, const float **mean, struct lmk_error *error);
 
 /* Checks every checksum and cross-reference of the file (segments' files are the caller's); each problem is a sentence
  * for `problem`. Returns LMK_OK when it could read everything, problems or not. */
@@ -183,7 +181,6 @@ enum lmk_status store_put_source(struct store_batch *batch, const char *path, co
 enum lmk_status store_remove_document(struct store_batch *batch, uint64_t document, struct lmk_error *error);
 enum lmk_status store_put_segment(struct store_batch *batch, const struct segment_record *segment, struct lmk_error *error);
 enum lmk_status store_remove_segment(struct store_batch *batch, const char *name, struct lmk_error *error);
-enum lmk_status store_set_mean_landmark(struct store_batch *batch, const float *mean, struct lmk_error *error);
 
 /* State of a document whose indexing was interrupted between batches (opaque bytes of the indexer), so that the next
  * run goes on behind `blocks_done`. NULL data removes it. */

@@ -629,16 +629,6 @@ enum lmk_status store_remove_segment(struct store_batch *batch, const char *name
     return delete(batch, TABLE_SEGMENTS, (MDB_val){strlen(name), (void *)(uintptr_t)name}, error);
 }
 
-enum lmk_status store_set_mean_landmark(struct store_batch *batch, const float *mean, struct lmk_error *error)
-{
-    size_t count = landmark_shape(&batch->view.store->settings).part_bytes / sizeof(float);
-    struct record_writer record;
-    record_init(&record, error);
-    MDB_val key = {13, (void *)(uintptr_t) "mean_landmark"};
-    enum lmk_status status = mean_encode(mean, count, &record);
-    return put_record(batch, TABLE_META, key, status, &record, error);
-}
-
 enum lmk_status store_put_progress(struct store_batch *batch, uint64_t document, uint64_t blocks_done, const void *data,
                                    size_t size, struct lmk_error *error)
 {

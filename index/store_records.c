@@ -283,29 +283,6 @@ bool counts_decode(const void *data, size_t size, struct store_counts *counts)
     return !reader.bad;
 }
 
-enum lmk_status mean_encode(const float *mean, size_t count, struct record_writer *writer)
-{
-    record_string(writer, "mean_landmark");
-    record_u64(writer, count);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &mean[i], sizeof bits);
-        record_u32(writer, bits);
-    }
-    return record_finish(writer);
-}
-
-bool mean_decode(const void *data, size_t size, size_t count, const unsigned char **floats)
-{
-    struct record_reader reader;
-    if (!record_open(&reader, data, size) || !read_key(&reader, "mean_landmark"))
-        return false;
-    if (record_read_u64(&reader) != count || count > reader.left / sizeof(float))
-        return false;
-    *floats = record_read_bytes(&reader, count * sizeof(float));
-    return !reader.bad;
-}
-
 /* ---- documents */
 
 enum lmk_status document_encode(const struct document *document, uint64_t batch, struct record_writer *writer)

@@ -81,8 +81,4 @@ bool progress_decode(const void *data, size_t size, uint64_t document, uint64_t 
 enum lmk_status entry_encode(const void *key, size_t key_size, uint64_t document, struct record_writer *writer);
 bool entry_decode(const void *data, size_t size, const void *key, size_t key_size, uint64_t *document);
 
-enum lmk_status mean_encode(const float *mean, size_t count, struct record_writer *writer);
-/* The floats lie in the record at any address. */
-bool mean_decode(const void *data, size_t size, size_t count, const unsigned char **floats);
-
 #endif

@@ -471,12 +471,7 @@ static void check_counts(struct verification *verification)
 
 static enum lmk_status check_meta(struct verification *verification, struct lmk_error *error)
 {
-    const float *mean;
-    enum lmk_status status = store_counts(verification->view, &verification->stored, error);
-    if ((status = absorb(verification, status, error)))
-        return status;
-    status = store_mean_landmark(verification->view, &mean, error);
-    return status == LMK_NOT_FOUND ? LMK_OK : absorb(verification, status, error);
+    return absorb(verification, store_counts(verification->view, &verification->stored, error), error);
 }
 
 static void page_problem(void *context, const char *sentence)

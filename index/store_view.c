@@ -291,23 +291,6 @@ enum lmk_status store_segments(struct store_view *view, struct buffer *segments,
     return status;
 }
 
-enum lmk_status store_mean_landmark(struct store_view *view, const float **mean, struct lmk_error *error)
-{
-    const struct store_settings *settings = &view->store->settings;
-    size_t bytes = landmark_shape(settings).part_bytes;
-    const unsigned char *floats;
-    MDB_val value;
-    enum lmk_status status = view_get(view, TABLE_META, bytes_key("mean_landmark", 13), &value, error);
-    if (status == LMK_NOT_FOUND)
-        return error_set(error, LMK_NOT_FOUND, "The store in %s has no mean landmark yet.", view->store->directory);
-    if (status)
-        return status;
-    if (!mean_decode(value.mv_data, value.mv_size, bytes / sizeof(float), &floats))
-        return store_damage(view->store, error, "the mean landmark does not match its checksum");
-    *mean = view_copy(view, floats, bytes, error);
-    return *mean ? LMK_OK : LMK_MEMORY;
-}
-
 /* ---- blocks */
 
 enum lmk_status store_block_text(struct store_view *view, uint64_t block, struct buffer *tokens, struct buffer *runs,

@@ -45,7 +45,7 @@ echo "---- only the one left is found"
 echo "---- with the files still there, they come back under new ids"
 index -c a.lmk books
 list a.lmk | grep -v '^ *books'
-"$LMK" remove -c a.lmk --json 2 6 | show value removed
+"$LMK" remove -c a.lmk --json 7 6 | show value removed
 echo "---- everything removed"
 "$LMK" list -c a.lmk --json | show value id | xargs "$LMK" remove -q -c a.lmk
 try "$LMK" list -c a.lmk

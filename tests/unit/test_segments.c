@@ -1,0 +1,474 @@
+/* Search over landmarks against a double loop over the keys that were stored. */
+#include "index/segments.h"
+#include "tests/unit/random_model.h"
+#include "tests/unit/scratch.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MOST_BLOCKS = 4096, MOST_DOCUMENTS = 64, PARTS = 5 };
+
+/* What a collection should hold. */
+struct mirror {
+    struct lmk_collection *collection;
+    struct random_source random;
+    size_t blocks;
+    float *keys;             /* [MOST_BLOCKS][M][G][W] */
+    bool findable[MOST_BLOCKS]; /* has a landmark, and its document is there */
+    struct document documents[MOST_DOCUMENTS];
+    size_t document_count;
+};
+
+static struct lmk_model *model;
+
+static int open_group(void **state)
+{
+    model = scratch_model("tiny-slot");
+    return scratch_open(state);
+}
+
+static int close_group(void **state)
+{
+    lmk_model_close(model);
+    return scratch_close(state);
+}
+
+static void mirror_open(struct mirror *mirror, const char *name, const char *ann)
+{
+    memset(mirror, 0, sizeof *mirror);
+    mirror->collection = scratch_create(name, model, LMK_TIER_NONE, ann);
+    mirror->random.state = strlen(name);
+    mirror->keys = malloc(MOST_BLOCKS * model_landmark_width(&model->shape) * sizeof(float));
+}
+
+static void mirror_close(struct mirror *mirror)
+{
+    lmk_collection_close(mirror->collection);
+    free(mirror->keys);
+}
+
+static void must(enum lmk_status status, const struct lmk_error *error)
+{
+    if (status)
+        fail_msg("%s", error->message);
+}
+
+/* A document in state text. Which tokens its blocks have does not matter here. */
+static size_t add_text(struct mirror *mirror, size_t blocks)
+{
+    size_t index = mirror->document_count++;
+    struct document *document = &mirror->documents[index];
+    struct store_batch *batch;
+    struct lmk_error error;
+    assert_true(mirror->blocks + blocks <= MOST_BLOCKS && index < MOST_DOCUMENTS);
+    *document = (struct document){.state = DOCUMENT_TEXT, .tier = LMK_TIER_NONE, .path = "a.txt",
+                                  .title = "", .author = "", .language = "", .kind = "text",
+                                  .metadata = "{}", .block_count = blocks, .token_count = blocks};
+    memcpy(document->hash, &index, sizeof index);
+    uint32_t token = 7;
+    struct map_run run = {0, 0};
+    struct block_text *texts = calloc(blocks, sizeof *texts);
+    for (size_t b = 0; b < blocks; b++)
+        texts[b] = (struct block_text){.token_count = 1, .tokens = &token, .runs = &run, .run_count = 1};
+    must(store_batch_begin(mirror->collection->store, &batch, &error), &error);
+    must(store_add_document(batch, document, texts, &error), &error);
+    must(store_commit(batch, &error), &error);
+    assert_int_equal(document->first_block, mirror->blocks);
+    mirror->blocks += blocks;
+    free(texts);
+    return index;
+}
+
+/* Landmarks share a large part, as those of a real model do. */
+static void add_landmarks(struct mirror *mirror, size_t index)
+{
+    const struct document *document = &mirror->documents[index];
+    size_t width = model_landmark_width(&model->shape), count = document->block_count;
+    float *keys = mirror->keys + document->first_block * width;
+    struct random_source shared = {77};
+    float *common = random_normals(&shared, width, 3), *own = random_normals(&mirror->random, count * width, 1);
+    for (size_t i = 0; i < count * width; i++)
+        keys[i] = common[i % width] + own[i];
+    struct store_batch *batch;
+    struct lmk_error error;
+    must(store_batch_begin(mirror->collection->store, &batch, &error), &error);
+    must(store_put_blocks(batch, document, document->first_block, count, keys, NULL, NULL, &error), &error);
+    must(store_set_state(batch, document->id, DOCUMENT_LANDMARKS, &error), &error);
+    must(store_commit(batch, &error), &error);
+    for (size_t b = 0; b < count; b++)
+        mirror->findable[document->first_block + b] = true;
+    free(common);
+    free(own);
+}
+
+static size_t add_document(struct mirror *mirror, size_t blocks)
+{
+    size_t index = add_text(mirror, blocks);
+    add_landmarks(mirror, index);
+    return index;
+}
+
+static void remove_document(struct mirror *mirror, size_t index)
+{
+    const struct document *document = &mirror->documents[index];
+    char id[24];
+    uint64_t removed;
+    struct lmk_error error;
+    snprintf(id, sizeof id, "%llu", (unsigned long long)document->id);
+    must(lmk_remove(mirror->collection, id, &removed, &error), &error);
+    assert_int_equal(removed, 1);
+    for (size_t b = 0; b < document->block_count; b++)
+        mirror->findable[document->first_block + b] = false;
+}
+
+static void build(struct mirror *mirror, uint32_t part)
+{
+    struct lmk_error error;
+    must(segments_build(mirror->collection, part, &error), &error);
+}
+
+static size_t list_segments(struct mirror *mirror, uint32_t part, struct segment_record *records, size_t most)
+{
+    struct buffer all;
+    size_t count = 0;
+    buffer_init(&all, 1 << 20);
+    struct store_view *view = scratch_view(mirror->collection);
+    assert_int_equal(store_segments(view, &all, NULL), LMK_OK);
+    store_view_end(view);
+    const struct segment_record *items = (const struct segment_record *)all.data;
+    for (size_t i = 0; i < all.size / sizeof *items; i++)
+        if (items[i].part == part) {
+            assert_true(count < most);
+            records[count++] = items[i];
+        }
+    buffer_release(&all);
+    return count;
+}
+
+static int by_score(const void *left, const void *right)
+{
+    const struct candidate *a = left, *b = right;
+    return a->score < b->score ? 1 : a->score > b->score ? -1 : a->block < b->block ? -1 : 1;
+}
+
+static size_t rank_all(const struct mirror *mirror, uint32_t part, const float *query, struct candidate *ranked)
+{
+    size_t count = 0, width = model_landmark_width(&model->shape);
+    for (size_t b = 0; b < mirror->blocks; b++)
+        if (mirror->findable[b])
+            ranked[count++] = (struct candidate){b, reference_score(&model->shape, part, query, mirror->keys + b * width)};
+    qsort(ranked, count, sizeof *ranked, by_score);
+    return count;
+}
+
+/* The `wanted` best must be those of the reference, in its order: where scores are as good as equal,
+ * either may come first. */
+static void check_search(struct mirror *mirror, uint32_t part, size_t wanted)
+{
+    static struct candidate expected[MOST_BLOCKS], candidates[MOST_BLOCKS];
+    size_t width = part == SEGMENT_JOINT ? model_landmark_width(&model->shape) : model->shape.head_width;
+    float *query = random_normals(&mirror->random, width, 1);
+    size_t count = rank_all(mirror, part, query, expected), found = 0;
+    bool seen[MOST_BLOCKS] = {false};
+    struct lmk_error error;
+    struct store_view *view = scratch_view(mirror->collection);
+    must(segments_search(mirror->collection, view, part, query, wanted, candidates, &found, &error), &error);
+    store_view_end(view);
+    assert_int_equal(found, count < wanted ? count : wanted);
+    for (size_t i = 0; i < found; i++) {
+        uint64_t block = candidates[i].block;
+        assert_true(block < mirror->blocks && mirror->findable[block] && !seen[block]);
+        seen[block] = true;
+        double score = reference_score(&model->shape, part, query,
+                                       mirror->keys + block * model_landmark_width(&model->shape));
+        assert_true(fabs(candidates[i].score - score) < 1e-4);
+        assert_true(fabs(candidates[i].score - expected[i].score) < 1e-4);
+    }
+    free(query);
+}
+
+static void check_searches(struct mirror *mirror, uint32_t part)
+{
+    static const size_t wanted[] = {1, 10, 200, MOST_BLOCKS};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        check_search(mirror, part, wanted[i]);
+}
+
+static void test_scan(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct segment_record records[4];
+    mirror_open(&mirror, "scan.lmk", NULL);
+    check_search(&mirror, SEGMENT_JOINT, 5);
+    for (size_t i = 0; i < 6; i++)
+        add_document(&mirror, 1 + 7 * i);
+    build(&mirror, SEGMENT_JOINT);
+    assert_int_equal(list_segments(&mirror, SEGMENT_JOINT, records, 4), 0);
+    for (uint32_t part = 0; part < PARTS; part++)
+        check_searches(&mirror, part);
+    remove_document(&mirror, 3);
+    check_searches(&mirror, SEGMENT_JOINT);
+    mirror_close(&mirror);
+}
+
+static void test_segment(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct segment_record records[4];
+    mirror_open(&mirror, "segment.lmk", NULL);
+    add_document(&mirror, 300);
+    add_document(&mirror, 211);
+    for (uint32_t part = 0; part < PARTS; part++) {
+        build(&mirror, part);
+        assert_int_equal(list_segments(&mirror, part, records, 4), 1);
+        assert_int_equal(records[0].first_block, 0);
+        assert_int_equal(records[0].end_block, 511);
+        assert_int_equal(records[0].vector_count, 511);
+        check_searches(&mirror, part);
+    }
+    /* Nothing new: nothing is done. */
+    struct segment_record again[4];
+    list_segments(&mirror, SEGMENT_JOINT, records, 4);
+    build(&mirror, SEGMENT_JOINT);
+    assert_int_equal(list_segments(&mirror, SEGMENT_JOINT, again, 4), 1);
+    assert_string_equal(records[0].name, again[0].name);
+    mirror_close(&mirror);
+}
+
+/* All parts of the model's 2 memory layers of 2 heads are covered by the tests above. */
+static void test_parts(void **state)
+{
+    (void)state;
+    assert_int_equal(1 + model->shape.memory_layer_count * model->shape.kv_heads, PARTS);
+}
+
+/* The removed would be most of what the segment finds. */
+static void test_removal(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    mirror_open(&mirror, "removal.lmk", NULL);
+    for (size_t i = 0; i < 20; i++)
+        add_document(&mirror, 30);
+    build(&mirror, SEGMENT_JOINT);
+    for (size_t i = 0; i < 19; i++) {
+        remove_document(&mirror, (i * 7) % 20);
+        check_searches(&mirror, SEGMENT_JOINT);
+    }
+    remove_document(&mirror, (19 * 7) % 20);
+    check_searches(&mirror, SEGMENT_JOINT);
+    mirror_close(&mirror);
+}
+
+/* Segments neither overlap nor leave a findable block out between them. */
+static void check_cover(struct mirror *mirror, uint64_t *end)
+{
+    struct segment_record records[64];
+    size_t count = list_segments(mirror, SEGMENT_JOINT, records, 64);
+    int covered[MOST_BLOCKS] = {0};
+    *end = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t findable = 0;
+        for (uint64_t b = records[i].first_block; b < records[i].end_block; b++) {
+            covered[b]++;
+            findable += mirror->findable[b];
+        }
+        assert_true(records[i].vector_count >= findable);
+        if (records[i].end_block > *end)
+            *end = records[i].end_block;
+    }
+    for (uint64_t b = 0; b < *end; b++)
+        assert_true(covered[b] == 1 || (!covered[b] && !mirror->findable[b]));
+}
+
+static void test_growth(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    uint64_t end;
+    mirror_open(&mirror, "growth.lmk", NULL);
+    for (size_t i = 0; i < 14; i++) {
+        add_document(&mirror, 20 + 60 * (i % 5));
+        if (i == 5 || i == 9)
+            remove_document(&mirror, i - 3);
+        build(&mirror, SEGMENT_JOINT);
+        check_cover(&mirror, &end);
+        assert_true(mirror.blocks - end < 256); /* what is scanned */
+        check_searches(&mirror, SEGMENT_JOINT);
+    }
+    /* As another process finds it. */
+    lmk_collection_close(mirror.collection);
+    mirror.collection = scratch_reader("growth.lmk", model);
+    check_searches(&mirror, SEGMENT_JOINT);
+    mirror_close(&mirror);
+}
+
+/* A document that has no landmarks yet when segments are built is found once it has them. */
+static void test_waiting_documents(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    uint64_t end;
+    mirror_open(&mirror, "waiting.lmk", NULL);
+    add_document(&mirror, 300);
+    size_t waiting = add_text(&mirror, 280), last = add_text(&mirror, 20);
+    build(&mirror, SEGMENT_JOINT);
+    check_cover(&mirror, &end);
+    assert_int_equal(end, 300);
+    check_searches(&mirror, SEGMENT_JOINT);
+    add_landmarks(&mirror, waiting);
+    check_searches(&mirror, SEGMENT_JOINT);
+    build(&mirror, SEGMENT_JOINT);
+    check_cover(&mirror, &end);
+    assert_int_equal(end, 580);
+    check_searches(&mirror, SEGMENT_JOINT);
+    add_landmarks(&mirror, last);
+    check_searches(&mirror, SEGMENT_JOINT);
+    mirror_close(&mirror);
+}
+
+/* A reader that opened the collection before a merge still finds everything, in its old view and in
+ * a new one. */
+static void test_reader_during_merge(void **state)
+{
+    (void)state;
+    struct mirror mirror, reader;
+    mirror_open(&mirror, "reader.lmk", NULL);
+    add_document(&mirror, 300);
+    build(&mirror, SEGMENT_JOINT);
+    reader = mirror;
+    reader.collection = scratch_reader("reader.lmk", model);
+    check_search(&reader, SEGMENT_JOINT, 10);
+    add_document(&mirror, 400);
+    build(&mirror, SEGMENT_JOINT);
+    check_search(&mirror, SEGMENT_JOINT, MOST_BLOCKS);
+    struct lmk_collection *opened = reader.collection;
+    reader = mirror;
+    reader.collection = opened;
+    check_search(&reader, SEGMENT_JOINT, MOST_BLOCKS);
+    lmk_collection_close(opened);
+    mirror_close(&mirror);
+}
+
+/* An approximate index is rescored with the true keys: what it finds has the right scores and order,
+ * and it misses few of the best. */
+static void test_approximate(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    static struct candidate expected[MOST_BLOCKS], found[10];
+    mirror_open(&mirror, "approximate.lmk", "IVF16,SQ8");
+    add_document(&mirror, 2000);
+    build(&mirror, SEGMENT_JOINT);
+    struct segment_record record;
+    assert_int_equal(list_segments(&mirror, SEGMENT_JOINT, &record, 1), 1);
+    assert_string_equal(record.factory, "IVF16,SQ8");
+    size_t width = model_landmark_width(&model->shape), count, hits = 0;
+    struct store_view *view = scratch_view(mirror.collection);
+    struct lmk_error error;
+    for (size_t round = 0; round < 20; round++) {
+        float *query = random_normals(&mirror.random, width, 1);
+        rank_all(&mirror, SEGMENT_JOINT, query, expected);
+        must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 10, found, &count, &error), &error);
+        assert_int_equal(count, 10);
+        for (size_t i = 0; i < 10; i++) {
+            double score = reference_score(&model->shape, SEGMENT_JOINT, query, mirror.keys + found[i].block * width);
+            assert_true(fabs(found[i].score - score) < 1e-4);
+            assert_true(!i || found[i - 1].score >= found[i].score);
+            hits += found[i].score >= expected[9].score - 1e-4;
+        }
+        free(query);
+    }
+    store_view_end(view);
+    assert_true(hits >= 180);
+    mirror_close(&mirror);
+}
+
+static void test_bad_factory(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct lmk_error error;
+    mirror_open(&mirror, "factory.lmk", "Nonsense");
+    add_document(&mirror, 300);
+    assert_int_equal(segments_build(mirror.collection, SEGMENT_JOINT, &error), LMK_USAGE);
+    assert_non_null(strstr(error.message, "Nonsense"));
+    check_searches(&mirror, SEGMENT_JOINT); /* by scanning */
+    mirror_close(&mirror);
+}
+
+static void note_problem(void *context, const char *sentence)
+{
+    (void)sentence;
+    ++*(size_t *)context;
+}
+
+static void test_damaged_file(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct segment_record record;
+    struct lmk_error error;
+    char name[256];
+    mirror_open(&mirror, "damaged.lmk", NULL);
+    add_document(&mirror, 300);
+    build(&mirror, SEGMENT_JOINT);
+    list_segments(&mirror, SEGMENT_JOINT, &record, 1);
+    lmk_collection_close(mirror.collection);
+    snprintf(name, sizeof name, "damaged.lmk/generation-000001/landmarks/%s", record.name);
+    char *path = scratch_path(name);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, (long)record.size / 2, SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, -1, SEEK_CUR);
+    fputc(byte ^ 1, file);
+    fclose(file);
+    mirror.collection = scratch_reader("damaged.lmk", model);
+    struct store_view *view = scratch_view(mirror.collection);
+    struct candidate candidate;
+    size_t found, problems = 0;
+    float *query = random_normals(&mirror.random, model_landmark_width(&model->shape), 1);
+    assert_int_equal(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 1, &candidate, &found, &error),
+                     LMK_CORRUPT);
+    assert_non_null(strstr(error.message, record.name));
+    uint64_t checked;
+    assert_int_equal(segments_verify(mirror.collection, view, note_problem, &problems, &checked, &error), LMK_OK);
+    assert_int_equal(checked, 1);
+    assert_int_equal(problems, 1);
+    store_view_end(view);
+    free(query);
+    free(path);
+    mirror_close(&mirror);
+}
+
+static void test_reading_only(void **state)
+{
+    (void)state;
+    struct lmk_error error;
+    lmk_collection_close(scratch_create("reading.lmk", model, LMK_TIER_NONE, NULL));
+    struct lmk_collection *collection = scratch_reader("reading.lmk", model);
+    assert_int_equal(segments_build(collection, SEGMENT_JOINT, &error), LMK_USAGE);
+    lmk_collection_close(collection);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scan),         cmocka_unit_test(test_segment),
+        cmocka_unit_test(test_parts),        cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_growth),       cmocka_unit_test(test_waiting_documents),
+        cmocka_unit_test(test_reader_during_merge), cmocka_unit_test(test_approximate),
+        cmocka_unit_test(test_bad_factory),  cmocka_unit_test(test_damaged_file),
+        cmocka_unit_test(test_reading_only),
+    };
+    return cmocka_run_group_tests(tests, open_group, close_group);
+}
