@@ -89,8 +89,11 @@ static bool on_progress(void *context, const struct lmk_progress *progress)
 
 static void on_skipped(void *context, const char *path, const struct lmk_error *error)
 {
+    (void)path; /* the message names it */
     clear_line(context);
-    fprintf(stderr, "lmk: left out %s: %s\n", output_path(path), error->message);
+    fputs("lmk: left out: ", stderr);
+    output_safely(stderr, error->message);
+    putc('\n', stderr);
 }
 
 static enum lmk_status print_json(const struct lmk_index_report *report, struct lmk_error *error)

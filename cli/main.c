@@ -63,6 +63,15 @@ static void keep_standard_streams(void)
             return;
 }
 
+/* The exit code: results that could not be written are a failure too. */
+static int finish_output(enum lmk_status status)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return (int)status;
+    perror("lmk: Cannot write the output");
+    return status ? (int)status : LMK_IO;
+}
+
 int main(int argc, char **argv)
 {
     const char *unsupported;
@@ -75,7 +84,7 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "help";
     if (!strcmp(name, "--version")) {
         puts("lmk " LMK_VERSION);
-        return LMK_OK;
+        return finish_output(LMK_OK);
     }
     const struct command *command =
         find_command(!strcmp(name, "--help") || !strcmp(name, "-h") ? "help" : name);
@@ -91,9 +100,5 @@ int main(int argc, char **argv)
         output_safely(stderr, error.message);
         putc('\n', stderr);
     }
-    if (fflush(stdout) || ferror(stdout)) {
-        perror("lmk: Cannot write the output");
-        return status ? (int)status : LMK_IO;
-    }
-    return (int)status;
+    return finish_output(status);
 }

@@ -13,6 +13,7 @@
 struct mass {
     uint64_t block;
     double probability;
+    bool read;
 };
 
 struct arena {
@@ -45,15 +46,11 @@ static int by_probability(const void *left, const void *right)
     return a < b ? 1 : a > b ? -1 : by_block(left, right);
 }
 
-static enum lmk_status add_mass(struct granularity *granularity, uint64_t block, double probability,
-                                struct lmk_error *error)
+/* Where a block's mass stands, or is to be put. */
+static size_t mass_place(const struct granularity *granularity, uint64_t block)
 {
-    struct mass new = {block, probability};
-    enum lmk_status status = buffer_reserve(&granularity->masses, sizeof new, error);
-    if (status)
-        return status;
-    struct mass *items = (struct mass *)granularity->masses.data;
-    size_t low = 0, high = granularity->masses.size / sizeof new, count = high;
+    const struct mass *items = (const struct mass *)granularity->masses.data;
+    size_t low = 0, high = granularity->masses.size / sizeof *items;
     while (low < high) {
         size_t middle = (low + high) / 2;
         if (items[middle].block < block)
@@ -61,12 +58,24 @@ static enum lmk_status add_mass(struct granularity *granularity, uint64_t block,
         else
             high = middle;
     }
-    if (low < count && items[low].block == block) {
-        items[low].probability += probability;
+    return low;
+}
+
+static enum lmk_status add_mass(struct granularity *granularity, uint64_t block, double probability,
+                                struct lmk_error *error)
+{
+    struct mass new = {block, probability, false};
+    enum lmk_status status = buffer_reserve(&granularity->masses, sizeof new, error);
+    if (status)
+        return status;
+    struct mass *items = (struct mass *)granularity->masses.data;
+    size_t place = mass_place(granularity, block), count = granularity->masses.size / sizeof new;
+    if (place < count && items[place].block == block) {
+        items[place].probability += probability;
         return LMK_OK;
     }
-    memmove(items + low + 1, items + low, (count - low) * sizeof new);
-    items[low] = new;
+    memmove(items + place + 1, items + place, (count - place) * sizeof new);
+    items[place] = new;
     granularity->masses.size += sizeof new;
     return LMK_OK;
 }
@@ -98,7 +107,7 @@ static enum lmk_status pool_add(struct buffer *pool, const struct candidate *can
                                 size_t count, struct lmk_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        struct mass new = {candidates[i].block, candidates[i].score},
+        struct mass new = {candidates[i].block, candidates[i].score, false},
                     *items = (struct mass *)pool->data;
         size_t at = 0, size = pool->size / sizeof new;
         while (at < size && items[at].block != new.block)
@@ -132,8 +141,10 @@ static enum lmk_status take_best(struct granularity *granularity, struct buffer 
         qsort(items, size, sizeof *items, by_probability);
         qsort(items, wanted, sizeof *items, by_block);
     }
+    struct mass *masses = (struct mass *)granularity->masses.data;
     for (size_t i = 0; !status && i < wanted; i++) {
         numbers[i] = items[i].block;
+        masses[mass_place(granularity, numbers[i])].read = true;
         chosen[i] = &arena->blocks[i];
         status = memory_load(granularity->view, numbers[i], &arena->blocks[i], error);
     }
@@ -236,18 +247,19 @@ const struct memory_selector *granularity_selector(const struct granularity *gra
 size_t granularity_ranking(const struct granularity *granularity, size_t wanted,
                            struct candidate *candidates)
 {
-    size_t count = granularity->masses.size / sizeof(struct mass);
-    struct mass *sorted = malloc(granularity->masses.size ? granularity->masses.size : 1);
+    const struct mass *masses = (const struct mass *)granularity->masses.data;
+    size_t count = granularity->masses.size / sizeof *masses, read = 0;
+    struct mass *sorted = malloc(count ? count * sizeof *sorted : 1);
     if (!sorted)
         return 0;
-    if (count) {
-        memcpy(sorted, granularity->masses.data, granularity->masses.size);
-        qsort(sorted, count, sizeof *sorted, by_probability);
-    }
-    if (count > wanted)
-        count = wanted;
     for (size_t i = 0; i < count; i++)
+        if (masses[i].read)
+            sorted[read++] = masses[i];
+    qsort(sorted, read, sizeof *sorted, by_probability);
+    if (read > wanted)
+        read = wanted;
+    for (size_t i = 0; i < read; i++)
         candidates[i] = (struct candidate){sorted[i].block, sorted[i].probability};
     free(sorted);
-    return count;
+    return read;
 }

@@ -2,15 +2,17 @@
 
 #include <string.h>
 
-#define HEADER_MAX ((size_t)64 << 10) /* the longest headers, with the small print of the 1990s, have 20 KB */
+#define HEADER_MAX                                                                                 \
+    ((size_t)64 << 10) /* the longest headers, with the small print of the 1990s, have 20 KB */
 
 static const struct {
     const char *name, *tag;
 } languages[] = {
-    {"English", "en"},    {"French", "fr"},  {"German", "de"},  {"Spanish", "es"},   {"Italian", "it"},
-    {"Portuguese", "pt"}, {"Dutch", "nl"},   {"Latin", "la"},   {"Finnish", "fi"},   {"Swedish", "sv"},
-    {"Danish", "da"},     {"Norwegian", "no"}, {"Greek", "el"}, {"Hungarian", "hu"}, {"Russian", "ru"},
-    {"Polish", "pl"},     {"Chinese", "zh"}, {"Japanese", "ja"}, {"Esperanto", "eo"}, {"Catalan", "ca"},
+    {"English", "en"}, {"French", "fr"},     {"German", "de"},    {"Spanish", "es"},
+    {"Italian", "it"}, {"Portuguese", "pt"}, {"Dutch", "nl"},     {"Latin", "la"},
+    {"Finnish", "fi"}, {"Swedish", "sv"},    {"Danish", "da"},    {"Norwegian", "no"},
+    {"Greek", "el"},   {"Hungarian", "hu"},  {"Russian", "ru"},   {"Polish", "pl"},
+    {"Chinese", "zh"}, {"Japanese", "ja"},   {"Esperanto", "eo"}, {"Catalan", "ca"},
 };
 
 static const char *language_tag(struct slice name)
@@ -23,18 +25,21 @@ static const char *language_tag(struct slice name)
 
 static bool is_marker(struct slice line, const char *spaced, const char *unspaced)
 {
-    return (slice_starts_with(line, spaced) || slice_starts_with(line, unspaced)) && slice_contains(line, "GUTENBERG");
+    return (slice_starts_with(line, spaced) || slice_starts_with(line, unspaced)) &&
+           slice_contains(line, "GUTENBERG");
 }
 
 static bool is_start(struct slice line)
 {
-    return is_marker(line, "*** START OF", "***START OF") || slice_starts_with(line, "*END*THE SMALL PRINT!") ||
+    return is_marker(line, "*** START OF", "***START OF") ||
+           slice_starts_with(line, "*END*THE SMALL PRINT!") ||
            slice_starts_with(line, "*END THE SMALL PRINT!");
 }
 
 static bool is_end(struct slice line)
 {
-    return is_marker(line, "*** END OF", "***END OF") || slice_starts_with(line, "End of Project Gutenberg's ") ||
+    return is_marker(line, "*** END OF", "***END OF") ||
+           slice_starts_with(line, "End of Project Gutenberg's ") ||
            slice_starts_with(line, "End of the Project Gutenberg E") ||
            slice_starts_with(line, "End of The Project Gutenberg E");
 }

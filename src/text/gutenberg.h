@@ -1,4 +1,5 @@
-/* Books of Project Gutenberg: the text between its header and its licence, and what the header says of the book. */
+/* Books of Project Gutenberg: the text between its header and its licence, and what the header says
+ * of the book. */
 #ifndef TEXT_GUTENBERG_H
 #define TEXT_GUTENBERG_H
 

@@ -32,10 +32,12 @@ static bool is_one_of(struct slice word, const char *const *list, size_t count)
 
 static bool starts_like_name(struct slice word)
 {
-    static const char *const particles[] = {"de", "du", "di", "da", "la", "le", "von", "van", "der", "den",
-                                            "of", "and", "the", "a",  "à",  "y",  "&"};
+    static const char *const particles[] = {"de",  "du",  "di",  "da",  "la", "le",
+                                            "von", "van", "der", "den", "of", "and",
+                                            "the", "a",   "à",   "y",   "&"};
     unsigned char first = (unsigned char)word.text[0];
-    return isupper(first) || first >= 0x80 || is_one_of(word, particles, sizeof particles / sizeof particles[0]);
+    return isupper(first) || first >= 0x80 ||
+           is_one_of(word, particles, sizeof particles / sizeof particles[0]);
 }
 
 static bool has_digit(struct slice slice)
@@ -91,7 +93,8 @@ static struct slice undecorated(struct slice line)
     return emphasised ? strip(line, "*_", "*_") : line;
 }
 
-/* Without the full stop of a line that stands alone, which is not that of "Jr." or of an initial. */
+/* Without the full stop of a line that stands alone, which is not that of "Jr." or of an initial.
+ */
 static struct slice without_stop(struct slice slice)
 {
     slice = strip(slice, "", ",;: ");
@@ -106,7 +109,8 @@ static struct slice without_stop(struct slice slice)
 static struct slice author_alone(struct slice author)
 {
     for (size_t i = 0; i < author.size; i++)
-        if (author.text[i] == '(' || author.text[i] == '[' || author.text[i] == ',' || author.text[i] == ';')
+        if (author.text[i] == '(' || author.text[i] == '[' || author.text[i] == ',' ||
+            author.text[i] == ';')
             author.size = i;
     return without_stop(slice_trim(author));
 }
@@ -127,7 +131,8 @@ static bool split_name(struct slice name, const char *separator, struct heading 
     if (!found)
         return false;
     struct slice author = slice_trim((struct slice){name.text, (size_t)(found - name.text)});
-    struct slice title = slice_trim(slice_after(name, author.size ? (size_t)(found - name.text) + strlen(separator) : 0));
+    struct slice title = slice_trim(
+        slice_after(name, author.size ? (size_t)(found - name.text) + strlen(separator) : 0));
     size_t words = 0;
     for (struct slice rest = author, word; next_word(&rest, &word);)
         words++;
@@ -159,7 +164,8 @@ struct heading heading_of_markdown(struct slice source)
     while (slice_next_line(&rest, &line)) {
         line = slice_trim(line);
         fenced ^= slice_starts_with(line, "```") || slice_starts_with(line, "~~~");
-        bool underlined = before.size && slice_starts_with(line, "==") && strip(line, "=", "").size == 0;
+        bool underlined =
+            before.size && slice_starts_with(line, "==") && strip(line, "=", "").size == 0;
         if (!fenced && (underlined || slice_starts_with(line, "# "))) {
             heading.title = undecorated(underlined ? before : line);
             if (heading.title.size)
@@ -194,7 +200,8 @@ static bool next_line(struct slice *rest, struct slice *line)
     return true;
 }
 
-/* The title, which may be set in lines: "THE LIFE", "OF", "HORATIO LORD NELSON". Moves *rest behind it. */
+/* The title, which may be set in lines: "THE LIFE", "OF", "HORATIO LORD NELSON". Moves *rest behind
+ * it. */
 static struct slice find_title(struct slice *rest)
 {
     struct slice title, line, last, after;
@@ -227,7 +234,8 @@ static void split_at_by(struct heading *heading)
     }
 }
 
-/* The author, if this line or the one after it names one. `first`: the line is the one below the title. */
+/* The author, if this line or the one after it names one. `first`: the line is the one below the
+ * title. */
 static struct slice find_author(struct slice line, struct slice rest, bool first)
 {
     struct slice author = {0};
@@ -250,14 +258,17 @@ struct heading heading_of_text(struct slice text)
     if (heading.title.size > BODY_LINE)
         return (struct heading){{0}, {0}};
     split_at_by(&heading);
-    bool by_is_next = heading.title.size > 3 && slice_equals(slice_after(heading.title, heading.title.size - 3), " by");
+    bool by_is_next = heading.title.size > 3 &&
+                      slice_equals(slice_after(heading.title, heading.title.size - 3), " by");
     if (by_is_next) {
         heading.title.size -= 3;
         if (next_line(&rest, &line))
             heading.author = author_alone(line);
     }
-    for (int i = 0; i < LINES_SEARCHED && heading.author.size == 0 && next_line(&rest, &line); i++) {
-        if (line.size >= BODY_LINE || slice_starts_with(line, "chapter") || slice_starts_with(line, "contents"))
+    for (int i = 0; i < LINES_SEARCHED && heading.author.size == 0 && next_line(&rest, &line);
+         i++) {
+        if (line.size >= BODY_LINE || slice_starts_with(line, "chapter") ||
+            slice_starts_with(line, "contents"))
             break;
         heading.author = find_author(line, rest, i == 0);
     }

@@ -9,13 +9,15 @@ struct heading {
     struct slice title, author;
 };
 
-/* "AUTHOR - TITLE.txt", also with "___" between them; otherwise only the title: the name without folder and suffix. */
+/* "AUTHOR - TITLE.txt", also with "___" between them; otherwise only the title: the name without
+ * folder and suffix. */
 struct heading heading_of_file_name(const char *path);
 
 /* The first heading ("# ..." or underlined with "=") of Markdown text. */
 struct heading heading_of_markdown(struct slice source);
 
-/* From the first lines of normalised text: a short first paragraph, and "by AUTHOR" in it or in one of the next. */
+/* From the first lines of normalised text: a short first paragraph, and "by AUTHOR" in it or in one
+ * of the next. */
 struct heading heading_of_text(struct slice text);
 
 #endif

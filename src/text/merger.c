@@ -8,7 +8,8 @@
 #define NO_SYMBOL UINT32_MAX
 #define BRANCHES 4 /* of the heap: half the cache misses of 2 on a long stretch */
 
-/* A slice of the text, in a linked list: a character, a user-defined piece, or what they have been merged into. */
+/* A slice of the text, in a linked list: a character, a user-defined piece, or what they have been
+ * merged into. */
 struct symbol {
     const char *text;
     uint32_t size;           /* 0: merged into the one before it */
@@ -16,7 +17,8 @@ struct symbol {
     uint32_t id;             /* NO_PIECE: not looked up yet */
 };
 
-/* Two neighbours whose union is a piece. The smallest key goes first: the best score, then the leftmost. */
+/* Two neighbours whose union is a piece. The smallest key goes first: the best score, then the
+ * leftmost. */
 struct candidate {
     uint64_t key; /* order of the piece, then index of the left symbol */
     uint32_t id;  /* of the union */
@@ -28,7 +30,8 @@ struct merger {
     size_t symbol_count, symbol_capacity;
     struct candidate *candidates; /* a heap: none is smaller than its parent */
     size_t candidate_count, candidate_capacity;
-    uint32_t *splits; /* [table->count] bytes of the left part of an unused piece when it was last seen; NULL: there are none */
+    uint32_t *splits; /* [table->count] bytes of the left part of an unused piece when it was last
+                         seen; NULL: there are none */
     struct buffer *ids;
     struct lmk_error *error;
 };
@@ -94,7 +97,8 @@ size_t first_stretch(const struct neighbours *neighbours, const char *text, size
 
 /* ---- The heap of candidates */
 
-/* A merge takes one candidate away and brings two at most, so there are never as many as twice the symbols. */
+/* A merge takes one candidate away and brings two at most, so there are never as many as twice the
+ * symbols. */
 static enum lmk_status reserve_candidates(struct merger *merger)
 {
     size_t capacity = 2 * merger->symbol_count;
@@ -176,7 +180,8 @@ static void merge(struct merger *merger, struct candidate candidate)
     if (left->size == 0 || left->next == NO_SYMBOL)
         return;
     struct symbol *right = &merger->symbols[left->next];
-    /* One of the two may have been merged with another since: then they are longer than the piece. */
+    /* One of the two may have been merged with another since: then they are longer than the piece.
+     */
     if (left->size + right->size != merger->table->pieces[candidate.id].size)
         return;
     left->size += right->size;
@@ -195,7 +200,8 @@ static enum lmk_status append_id(struct merger *merger, uint32_t id)
     return buffer_append(merger->ids, &id, sizeof id, merger->error);
 }
 
-/* Appends the ids of a slice that nothing can be merged with any more; `id` is its piece, if known. */
+/* Appends the ids of a slice that nothing can be merged with any more; `id` is its piece, if known.
+ */
 static enum lmk_status append(struct merger *merger, const char *text, size_t size, uint32_t id)
 {
     if (id == NO_PIECE)
@@ -227,7 +233,8 @@ static enum lmk_status finish_stretch(struct merger *merger)
     while (merger->candidate_count)
         merge(merger, pop(merger));
     for (uint32_t i = 0; i != NO_SYMBOL && !status; i = merger->symbols[i].next)
-        status = append(merger, merger->symbols[i].text, merger->symbols[i].size, merger->symbols[i].id);
+        status =
+            append(merger, merger->symbols[i].text, merger->symbols[i].size, merger->symbols[i].id);
     merger->symbol_count = 0;
     return status;
 }
@@ -256,7 +263,8 @@ static uint32_t user_piece(const struct piece_table *table, const char *text, si
 {
     if (!table->user_starts[(unsigned char)*text])
         return NO_PIECE;
-    for (size_t length = size < table->longest_user ? size : table->longest_user; length > 0; length--) {
+    for (size_t length = size < table->longest_user ? size : table->longest_user; length > 0;
+         length--) {
         uint32_t id = piece_table_find(table, text, length);
         if (id != NO_PIECE && table->pieces[id].type == PIECE_USER)
             return id;
@@ -264,14 +272,15 @@ static uint32_t user_piece(const struct piece_table *table, const char *text, si
     return NO_PIECE;
 }
 
-static enum lmk_status merge_stretches(struct merger *merger, const struct neighbours *neighbours, const char *text,
-                                       size_t size)
+static enum lmk_status merge_stretches(struct merger *merger, const struct neighbours *neighbours,
+                                       const char *text, size_t size)
 {
     enum lmk_status status = LMK_OK;
     uint32_t left = 0;
     for (size_t i = 0, start = 0, length; i < size && !status; i += length) {
         uint32_t id = user_piece(merger->table, text + i, size - i), right = 0;
-        length = id == NO_PIECE ? character_length(text + i, size - i) : merger->table->pieces[id].size;
+        length =
+            id == NO_PIECE ? character_length(text + i, size - i) : merger->table->pieces[id].size;
         if (id == NO_PIECE)
             right = packed(text + i, length);
         if (!joined(neighbours, left, right) || i - start >= STRETCH_MAX) {
@@ -285,8 +294,9 @@ static enum lmk_status merge_stretches(struct merger *merger, const struct neigh
     return status ? status : finish_stretch(merger);
 }
 
-enum lmk_status merge_text(const struct piece_table *table, const struct neighbours *neighbours, const char *text,
-                           size_t size, struct buffer *ids, struct lmk_error *error)
+enum lmk_status merge_text(const struct piece_table *table, const struct neighbours *neighbours,
+                           const char *text, size_t size, struct buffer *ids,
+                           struct lmk_error *error)
 {
     struct merger merger = {.table = table, .ids = ids, .error = error};
     if (table->has_unused) {

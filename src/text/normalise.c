@@ -29,7 +29,9 @@ static size_t byte_order_mark(const char *source, size_t size)
 static struct survey survey(const char *source, size_t size)
 {
     struct survey found = {0};
-    uint64_t line = 0, white = 0; /* code points so far, and white space that counts if more of the line follows */
+    uint64_t
+        line = 0,
+        white = 0; /* code points so far, and white space that counts if more of the line follows */
     for (size_t i = 0; i < size;) {
         char byte = source[i];
         bool valid = true;
@@ -81,7 +83,8 @@ static enum lmk_status map_to(struct writer *writer, uint64_t source)
     return LMK_OK;
 }
 
-static enum lmk_status write_bytes(struct writer *writer, const char *bytes, size_t size, uint64_t source)
+static enum lmk_status write_bytes(struct writer *writer, const char *bytes, size_t size,
+                                   uint64_t source)
 {
     enum lmk_status status = map_to(writer, source);
     if (status)
@@ -115,7 +118,8 @@ static size_t ordinary_end(const char *source, size_t size, size_t i)
     return i;
 }
 
-static enum lmk_status write_all(struct writer *writer, const char *source, size_t size, size_t start, bool hard_wrapped)
+static enum lmk_status write_all(struct writer *writer, const char *source, size_t size,
+                                 size_t start, bool hard_wrapped)
 {
     enum lmk_status status = LMK_OK;
     size_t breaks;
@@ -141,7 +145,8 @@ static enum lmk_status write_all(struct writer *writer, const char *source, size
     return status;
 }
 
-enum lmk_status normalise(struct normalised_text *result, const char *source, size_t size, struct lmk_error *error)
+enum lmk_status normalise(struct normalised_text *result, const char *source, size_t size,
+                          struct lmk_error *error)
 {
     *result = (struct normalised_text){.source_size = size};
     source = size ? source : ""; /* NULL is fine for nothing */

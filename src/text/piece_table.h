@@ -1,7 +1,7 @@
 /* The pieces of a vocabulary, found by their text.
  *
- * A space is kept as a space, not as U+2581, so that slices of the text itself can be looked up, and a U+2581 of the
- * text is part of no piece.
+ * A space is kept as a space, not as U+2581, so that slices of the text itself can be looked up,
+ * and a U+2581 of the text is part of no piece.
  */
 #ifndef TEXT_PIECE_TABLE_H
 #define TEXT_PIECE_TABLE_H
@@ -12,7 +12,8 @@
 #define PIECE_SIZE_MAX 4096 /* bytes: keeps hostile vocabularies from exhausting the stack */
 
 struct table_piece {
-    const char *text; /* what it decodes to: a byte piece is one byte, control and unknown are empty */
+    const char
+        *text; /* what it decodes to: a byte piece is one byte, control and unknown are empty */
     uint32_t size;
     uint32_t order; /* a higher score has a lower order, equal scores the same one */
     enum piece_type type;
@@ -27,10 +28,12 @@ struct piece_table {
     struct table_piece *pieces; /* owned, [count] */
     size_t count;
     char *texts;              /* owned: all texts, one behind the other */
-    struct piece_slot *slots; /* owned, [slot_mask + 1]: pieces that text can become, byte pieces are not among them */
+    struct piece_slot *slots; /* owned, [slot_mask + 1]: pieces that text can become, byte pieces
+                                 are not among them */
     size_t slot_mask;
-    size_t longest, longest_user; /* bytes of the longest piece in the slots, and of the longest of type user */
-    bool user_starts[256];        /* by first byte */
+    size_t longest,
+        longest_user; /* bytes of the longest piece in the slots, and of the longest of type user */
+    bool user_starts[256]; /* by first byte */
     bool has_unused;
     uint32_t byte_ids[256];
 };

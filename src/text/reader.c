@@ -30,15 +30,20 @@ bool reader_knows_suffix(const char *path)
 }
 
 /* Before any work: what can be told from the raw bytes. */
-static enum lmk_status check_source(const struct mapped_file *file, const char *path, struct lmk_error *error)
+static enum lmk_status check_source(const struct mapped_file *file, const char *path,
+                                    struct lmk_error *error)
 {
     if (file->size > FILE_SIZE_MAX)
-        return error_set(error, LMK_INPUT, "%s is larger than 4 GiB, the most that lmk reads from one file: split it.",
-                         path);
+        return error_set(
+            error, LMK_INPUT,
+            "%s is larger than 4 GiB, the most that lmk reads from one file: split it.", path);
     if (file->size == 0)
         return error_set(error, LMK_INPUT, "%s is empty: there is nothing to index.", path);
-    if (file->size >= 2 && (memcmp(file->data, "\xFF\xFE", 2) == 0 || memcmp(file->data, "\xFE\xFF", 2) == 0))
-        return error_set(error, LMK_INPUT, "%s is UTF-16 text: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8).", path);
+    if (file->size >= 2 &&
+        (memcmp(file->data, "\xFF\xFE", 2) == 0 || memcmp(file->data, "\xFE\xFF", 2) == 0))
+        return error_set(error, LMK_INPUT,
+                         "%s is UTF-16 text: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8).",
+                         path);
     const unsigned char *nul = memchr(file->data, 0, file->size);
     if (nul)
         return error_set(error, LMK_INPUT, "%s is no text: it has a NUL byte at offset %zu.", path,
@@ -46,22 +51,24 @@ static enum lmk_status check_source(const struct mapped_file *file, const char *
     return LMK_OK;
 }
 
-static enum lmk_status check_text(const struct normalised_text *text, uint64_t size, const char *path,
-                                  struct lmk_error *error)
+static enum lmk_status check_text(const struct normalised_text *text, uint64_t size,
+                                  const char *path, struct lmk_error *error)
 {
     if (text->invalid_bytes > size / 4)
         return error_set(error, LMK_INPUT,
-                         "%s is no UTF-8 text: %llu of its %llu bytes are invalid. If it is text in another encoding, "
+                         "%s is no UTF-8 text: %llu of its %llu bytes are invalid. If it is text "
+                         "in another encoding, "
                          "convert it to UTF-8 (iconv).",
                          path, (unsigned long long)text->invalid_bytes, (unsigned long long)size);
     if (text->size == 0)
-        return error_set(error, LMK_INPUT, "%s holds nothing but white space: there is nothing to index.", path);
+        return error_set(error, LMK_INPUT,
+                         "%s holds nothing but white space: there is nothing to index.", path);
     return LMK_OK;
 }
 
 /* Normalises `body`, a part of `file`, so that the map leads to offsets in the file. */
-static enum lmk_status normalise_part(struct normalised_text *text, struct slice file, struct slice body,
-                                      struct lmk_error *error)
+static enum lmk_status normalise_part(struct normalised_text *text, struct slice file,
+                                      struct slice body, struct lmk_error *error)
 {
     enum lmk_status status = normalise(text, body.text, body.size, error);
     if (status)
@@ -72,9 +79,10 @@ static enum lmk_status normalise_part(struct normalised_text *text, struct slice
     return LMK_OK;
 }
 
-/* The first of the two that is not empty, as one line of valid UTF-8: white space made one space, "_" made a space where
- * the whole has no other. */
-static enum lmk_status set_string(char **string, struct slice first, struct slice second, struct lmk_error *error)
+/* The first of the two that is not empty, as one line of valid UTF-8: white space made one space,
+ * "_" made a space where the whole has no other. */
+static enum lmk_status set_string(char **string, struct slice first, struct slice second,
+                                  struct lmk_error *error)
 {
     struct slice from = first.size ? first : second;
     struct normalised_text clean;
@@ -91,7 +99,8 @@ static enum lmk_status set_string(char **string, struct slice first, struct slic
     return LMK_OK;
 }
 
-/* What the header of the book says, else what the file name says in so many words, else what the text lets guess. */
+/* What the header of the book says, else what the file name says in so many words, else what the
+ * text lets guess. */
 static enum lmk_status name_document(struct source_document *document, const char *path,
                                      const struct gutenberg_book *book, struct lmk_error *error)
 {
@@ -116,8 +125,8 @@ static enum lmk_status name_document(struct source_document *document, const cha
     return document->language ? LMK_OK : error_memory(error, strlen(book->language) + 1);
 }
 
-static enum lmk_status read_mapped(struct source_document *document, const char *path, const struct mapped_file *mapped,
-                                   struct lmk_error *error)
+static enum lmk_status read_mapped(struct source_document *document, const char *path,
+                                   const struct mapped_file *mapped, struct lmk_error *error)
 {
     enum lmk_status status = check_source(mapped, path, error);
     if (status)
@@ -132,7 +141,8 @@ static enum lmk_status read_mapped(struct source_document *document, const char 
     return status ? status : name_document(document, path, &book, error);
 }
 
-enum lmk_status reader_read(struct source_document *document, const char *path, struct lmk_error *error)
+enum lmk_status reader_read(struct source_document *document, const char *path,
+                            struct lmk_error *error)
 {
     const char *kind = kind_of(path);
     *document = (struct source_document){.kind = kind ? kind : formats[0].kind};
@@ -141,7 +151,8 @@ enum lmk_status reader_read(struct source_document *document, const char *path, 
         return error_system(error, "Cannot open %s", path);
     if (!S_ISREG(information.st_mode))
         return error_set(error, LMK_IO, "Cannot read %s: it is not a regular file.", path);
-    document->modified_ns = (int64_t)information.st_mtim.tv_sec * 1000000000 + information.st_mtim.tv_nsec;
+    document->modified_ns =
+        (int64_t)information.st_mtim.tv_sec * 1000000000 + information.st_mtim.tv_nsec;
     struct mapped_file file;
     enum lmk_status status = mapped_file_open(&file, path, error);
     if (status)

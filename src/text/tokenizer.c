@@ -37,9 +37,11 @@ void tokenizer_close(struct tokenizer *tokenizer)
     free(tokenizer);
 }
 
-/* Encodes a space and the first stretch of the text, whose size goes to `used`: only that much need be copied. */
-static enum lmk_status encode_prefixed(const struct tokenizer *tokenizer, const char *text, size_t size, size_t *used,
-                                       struct buffer *ids, struct lmk_error *error)
+/* Encodes a space and the first stretch of the text, whose size goes to `used`: only that much need
+ * be copied. */
+static enum lmk_status encode_prefixed(const struct tokenizer *tokenizer, const char *text,
+                                       size_t size, size_t *used, struct buffer *ids,
+                                       struct lmk_error *error)
 {
     *used = first_stretch(&tokenizer->neighbours, text, size);
     char *prefixed = malloc(*used + 1);
@@ -53,8 +55,8 @@ static enum lmk_status encode_prefixed(const struct tokenizer *tokenizer, const 
     return status;
 }
 
-enum lmk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size, bool prefix_space,
-                                 struct buffer *ids, struct lmk_error *error)
+enum lmk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,
+                                 bool prefix_space, struct buffer *ids, struct lmk_error *error)
 {
     size_t used = 0;
     if (size && prefix_space && tokenizer->add_space_prefix) {
@@ -64,7 +66,8 @@ enum lmk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *
     }
     if (used == size)
         return LMK_OK;
-    return merge_text(&tokenizer->table, &tokenizer->neighbours, text + used, size - used, ids, error);
+    return merge_text(&tokenizer->table, &tokenizer->neighbours, text + used, size - used, ids,
+                      error);
 }
 
 const char *tokenizer_bytes(const struct tokenizer *tokenizer, uint32_t id, size_t *size)
@@ -75,8 +78,9 @@ const char *tokenizer_bytes(const struct tokenizer *tokenizer, uint32_t id, size
     return piece->text;
 }
 
-enum lmk_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
-                                 bool drop_prefix_space, struct buffer *text, struct lmk_error *error)
+enum lmk_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
+                                 size_t count, bool drop_prefix_space, struct buffer *text,
+                                 struct lmk_error *error)
 {
     bool at_start = drop_prefix_space && tokenizer->add_space_prefix;
     for (size_t i = 0; i < count; i++) {

@@ -1,7 +1,7 @@
 #include "src/text/utf8.h"
 
-/* The bytes that a lead byte announces, and the range of the second one: it excludes overlong forms, surrogates and
- * what lies beyond U+10FFFF. Length 1: no lead byte of a longer character. */
+/* The bytes that a lead byte announces, and the range of the second one: it excludes overlong
+ * forms, surrogates and what lies beyond U+10FFFF. Length 1: no lead byte of a longer character. */
 struct lead {
     size_t length;
     unsigned char low, high;
@@ -26,7 +26,8 @@ size_t utf8_length(const char *text, size_t size, bool *valid)
         return 1;
     struct lead lead = lead_of(bytes[0]);
     size_t length = 1;
-    while (length < lead.length && length < size && bytes[length] >= lead.low && bytes[length] <= lead.high) {
+    while (length < lead.length && length < size && bytes[length] >= lead.low &&
+           bytes[length] <= lead.high) {
         lead.low = 0x80;
         lead.high = 0xBF;
         length++;

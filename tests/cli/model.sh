@@ -27,7 +27,7 @@ for offset in 0 4 8 16 20 24; do
     refused bad.gguf
 done
 echo "---- bytes overwritten in the keys and the list of tensors: refused or not, but no crash"
-for offset in $(seq 30 97 9000); do
+for offset in $(seq 30 397 9000); do
     cp "$LMK_MODEL" bad.gguf
     printf '\377\377\377' | dd of=bad.gguf bs=1 seek="$offset" conv=notrunc 2>/dev/null
     rm -rf b.lmk

@@ -14,11 +14,12 @@ if [ "$(id -u)" = 0 ]; then # root may write everywhere: be nobody
     user="setpriv --reuid=65534 --regid=65534 --clear-groups"
 fi
 as() { LC_ALL=C $user "$@" >"$TMPDIR/said" 2>&1; code=$?; plain <"$TMPDIR/said"; echo "exit $code"; }
-as "$LMK" list -c a.lmk | tail -1
-as "$LMK" verify -c a.lmk | tail -1
-as "$LMK" search -c a.lmk --top 1 fox | tail -1
-as "$LMK" search -c a.lmk --top 1 --granularity head fox | tail -1
-as "$LMK" ask -c a.lmk --granularity token fox | tail -1
+only_value() { sed 's/^{"schema":1,"command":"\([a-z]*\)".*/\1/'; }
+as "$LMK" list -c a.lmk | tail -n 2
+as "$LMK" verify -c a.lmk | tail -n 2 | sed 's/, [0-9]* values/, N values/'
+as "$LMK" search -c a.lmk --top 1 --json fox | only_value
+as "$LMK" search -c a.lmk --top 1 --granularity head --json fox | only_value
+as "$LMK" ask -c a.lmk --granularity token --json fox | only_value
 as "$LMK" index -c a.lmk books
 as "$LMK" remove -c a.lmk 1
 as "$LMK" index -c new.lmk books

@@ -41,7 +41,7 @@ try "$LMK" index -q -c q.lmk --kv q8_0 books
 try "$LMK" index -q -c q.lmk books
 index -c q.lmk books
 stories many 1 6 300
-try "$LMK" index -q -c f.lmk --kv f16 --ann Nonsense,7 many | sed 's/ in [0-9.]* s, .*$//'
+try "$LMK" index -q -c f.lmk --kv f16 --ann Nonsense,7 many | sed 's/ (Error in .*)\./ (FAISS)./'
 echo "---- names that could steer a terminal"
 mkdir steer
 esc=$(printf '\033')

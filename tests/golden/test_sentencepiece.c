@@ -1,6 +1,7 @@
-/* The tokenizer against SentencePiece itself, line by line, for the vocabulary of every model in the repository: each
- * is written as a SentencePiece model file and given to `spm_encode` with the lines of the samples and with hard ones.
- * Without `spm_encode` (Debian: sentencepiece) the test is skipped.
+/* The tokenizer against SentencePiece itself, line by line, for the vocabulary of every model in
+ * the repository: each is written as a SentencePiece model file and given to `spm_encode` with the
+ * lines of the samples and with hard ones. Without `spm_encode` (Debian: sentencepiece) the test is
+ * skipped.
  */
 #include "src/base/mapped_file.h"
 #include "src/model/gguf.h"
@@ -20,7 +21,8 @@
 static char folder[] = "/tmp/lmk-test-spm-XXXXXX";
 static char model_path[64], lines_path[64], ids_path[64];
 
-/* ---- A SentencePiece model file: protocol buffers, fields of (number << 3 | wire type) and a value */
+/* ---- A SentencePiece model file: protocol buffers, fields of (number << 3 | wire type) and a
+ * value */
 
 enum wire { WIRE_VARINT = 0, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
@@ -57,8 +59,8 @@ static void put_float(struct buffer *out, unsigned field, float value)
     put(out, &value, sizeof value);
 }
 
-/* sentencepiece_model.proto: ModelProto { 1: SentencePiece { 1: piece, 2: score, 3: type }, 2: TrainerSpec,
- * 3: NormalizerSpec }; the types have GGUF's numbers. */
+/* sentencepiece_model.proto: ModelProto { 1: SentencePiece { 1: piece, 2: score, 3: type }, 2:
+ * TrainerSpec, 3: NormalizerSpec }; the types have GGUF's numbers. */
 static void put_model(struct buffer *out, const struct vocabulary *vocabulary)
 {
     struct buffer part;
@@ -111,7 +113,8 @@ static void read_vocabulary(struct vocabulary *vocabulary, const struct gguf *fi
     gguf_bool(file, "tokenizer.ggml.add_space_prefix", &vocabulary->add_space_prefix);
 }
 
-/* ---- Lines: a text in which each ends with a line feed. U+2581 is left out: there lmk differs on purpose. */
+/* ---- Lines: a text in which each ends with a line feed. U+2581 is left out: there lmk differs on
+ * purpose. */
 
 static uint64_t random_state = 11;
 
@@ -143,10 +146,28 @@ static void put_samples(struct buffer *lines)
 static void put_hard(struct buffer *lines)
 {
     static const char *const hard[] = {
-        "", " ", "  ", "        x        ", "\t", "\r", "</s>", "<landmark> <s></s> <unk> <pad>", "a<0x41>b", "\x01\x02\x1b\x7f",
-        "\U0001f600 \U0001f469\u200d\U0001f469\u200d\U0001f467 \u2603\ufe0f", "\u4f60\u597d\u4e16\u754c", "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440", "e\u0301\u00e9 na\u00efve \u201cquoted\u201d \u2014 \u2026",
-        "\ufeff\ufffd\u00a0\u2009\u3000", "1234567890 3.14159 1,000,000", "MIXED Case wOrDs", "http://example.org/?q=1&r=2#x",
-        "    int main(void) { return 0; }", "a  b   c    d     e", "can't won't I'll", "\U0010ffff",
+        "",
+        " ",
+        "  ",
+        "        x        ",
+        "\t",
+        "\r",
+        "</s>",
+        "<landmark> <s></s> <unk> <pad>",
+        "a<0x41>b",
+        "\x01\x02\x1b\x7f",
+        "\U0001f600 \U0001f469\u200d\U0001f469\u200d\U0001f467 \u2603\ufe0f",
+        "\u4f60\u597d\u4e16\u754c",
+        "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440",
+        "e\u0301\u00e9 na\u00efve \u201cquoted\u201d \u2014 \u2026",
+        "\ufeff\ufffd\u00a0\u2009\u3000",
+        "1234567890 3.14159 1,000,000",
+        "MIXED Case wOrDs",
+        "http://example.org/?q=1&r=2#x",
+        "    int main(void) { return 0; }",
+        "a  b   c    d     e",
+        "can't won't I'll",
+        "\U0010ffff",
     };
     for (size_t i = 0; i < sizeof hard / sizeof hard[0]; i++)
         put_line(lines, hard[i], strlen(hard[i]));
@@ -166,15 +187,18 @@ static void put_runs(struct buffer *lines, size_t length)
     put(lines, "\n", 1);
 }
 
-/* Random bytes, as far as possible the parts of characters, after normalisation has made them valid. */
+/* Random bytes, as far as possible the parts of characters, after normalisation has made them
+ * valid. */
 static void put_random(struct buffer *lines, size_t count)
 {
     char bytes[64];
     for (size_t i = 0; i < count; i++) {
         size_t size = random_below(sizeof bytes);
         for (size_t j = 0; j < size; j++)
-            bytes[j] = random_below(3) ? " \0the\xE2\x80\x99\xC3\xA9\xF0\x9F\x98\x80,.aeinorst"[random_below(25)]
-                                       : (char)(random_below(245) + 11);
+            bytes[j] =
+                random_below(3)
+                    ? " \0the\xE2\x80\x99\xC3\xA9\xF0\x9F\x98\x80,.aeinorst"[random_below(25)]
+                    : (char)(random_below(245) + 11);
         struct normalised_text text;
         assert_int_equal(normalise(&text, bytes, size, NULL), LMK_OK);
         if (!memchr(text.text, '\n', text.size) && !memmem(text.text, text.size, "\xE2\x96\x81", 3))
@@ -188,8 +212,8 @@ static void put_random(struct buffer *lines, size_t count)
 static void run_sentencepiece(void)
 {
     char command[512];
-    snprintf(command, sizeof command, "spm_encode --model=%s --output_format=id <%s >%s 2>%s/log", model_path, lines_path,
-             ids_path, folder);
+    snprintf(command, sizeof command, "spm_encode --model=%s --output_format=id <%s >%s 2>%s/log",
+             model_path, lines_path, ids_path, folder);
     assert_int_equal(system(command), 0);
 }
 
@@ -199,7 +223,8 @@ static void format_ids(struct buffer *text, const struct buffer *ids)
     buffer_clear(text);
     for (size_t i = 0; i < ids->size / sizeof(uint32_t); i++) {
         char number[16];
-        int size = snprintf(number, sizeof number, i ? " %u" : "%u", ((const uint32_t *)ids->data)[i]);
+        int size =
+            snprintf(number, sizeof number, i ? " %u" : "%u", ((const uint32_t *)ids->data)[i]);
         put(text, number, (size_t)size);
     }
     put(text, "", 1);
@@ -221,11 +246,13 @@ static size_t compare_lines(const struct tokenizer *tokenizer, const struct buff
         assert_true(size > 0);
         expected[size - 1] = '\0';
         buffer_clear(&ids);
-        assert_int_equal(tokenizer_encode(tokenizer, line, (size_t)(stop - line), true, &ids, NULL), LMK_OK);
+        assert_int_equal(tokenizer_encode(tokenizer, line, (size_t)(stop - line), true, &ids, NULL),
+                         LMK_OK);
         format_ids(&text, &ids);
         if (strcmp((const char *)text.data, expected) != 0)
             fail_msg("line %zu, %.*s:\nlmk           %.400s\nSentencePiece %.400s", count + 1,
-                     (int)(stop - line < 400 ? stop - line : 400), line, (const char *)text.data, expected);
+                     (int)(stop - line < 400 ? stop - line : 400), line, (const char *)text.data,
+                     expected);
     }
     assert_true(getline(&expected, &capacity, file) < 0);
     free(expected);

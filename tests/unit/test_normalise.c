@@ -11,7 +11,9 @@
 #include <string.h>
 
 #define SHARED_VECTORS "tests/golden/normalise.jsonl"
-#define LONG_LINE "Thirty lines could not hold what this one line of somewhat more than ninety letters has to say."
+#define LONG_LINE                                                                                  \
+    "Thirty lines could not hold what this one line of somewhat more than ninety letters has to "  \
+    "say."
 
 static struct normalised_text normalised(const char *source, size_t size)
 {
@@ -56,7 +58,8 @@ static void test_one_line_a_paragraph(void **state)
     expect_text(LONG_LINE " \r\n \r\n\n\t" LONG_LINE "\n\n", LONG_LINE "\n" LONG_LINE);
 }
 
-/* Lines of 90 characters (not bytes, and white space at the ends left out) are not hard-wrapped, one of 89 is enough. */
+/* Lines of 90 characters (not bytes, and white space at the ends left out) are not hard-wrapped,
+ * one of 89 is enough. */
 static void test_limit_of_line_length(void **state)
 {
     (void)state;
@@ -65,7 +68,9 @@ static void test_limit_of_line_length(void **state)
         int size = sprintf(source, "   ");
         for (int i = 0; i < length; i++)
             size += sprintf(source + size, "\u00e9");
-        size += sprintf(source + size, " \t\n  %s", "ninety letters stand here, or whatever it takes, so that they say nothing but are counted.");
+        size += sprintf(source + size, " \t\n  %s",
+                        "ninety letters stand here, or whatever it takes, so that they say nothing "
+                        "but are counted.");
         struct normalised_text text = normalised(source, (size_t)size);
         assert_int_equal(strchr(text.text, '\n') != NULL, length == 90);
         normalised_text_release(&text);
@@ -90,7 +95,9 @@ static void test_nothing(void **state)
 static void test_invalid_bytes(void **state)
 {
     (void)state;
-    expect_text("\xEF\xBB\xBF" "a", "a");
+    expect_text("\xEF\xBB\xBF"
+                "a",
+                "a");
     expect_text("a\xEF\xBB\xBF", "a\xEF\xBB\xBF"); /* not at the start: a character */
     /* The Unicode standard's own examples (3.9, tables 3-8 to 3-11). */
     expect_text("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41", BAD BAD BAD BAD BAD BAD BAD BAD "A");
@@ -161,9 +168,26 @@ static uint32_t random_below(uint32_t limit)
 
 static size_t random_source(char *source, size_t pieces)
 {
-    static const char *const parts[] = {"a",    "word", " ",    "  ",   "\t",       "\n",       "\n\n", "\r\n",         "\r",
-                                        "\xFF", "\xE2\x82", "\u00e9", "\u4e16", "\U0001f600", "\xEF\xBB\xBF", "\x01", "\xC3", "\xF0\x9F\x98",
-                                        "a longer stretch of text without any line break in it to reach ninety"};
+    static const char *const parts[] = {
+        "a",
+        "word",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\r",
+        "\xFF",
+        "\xE2\x82",
+        "\u00e9",
+        "\u4e16",
+        "\U0001f600",
+        "\xEF\xBB\xBF",
+        "\x01",
+        "\xC3",
+        "\xF0\x9F\x98",
+        "a longer stretch of text without any line break in it to reach ninety"};
     size_t size = 0;
     for (size_t i = 0; i < pieces; i++) {
         const char *part = parts[random_below(sizeof parts / sizeof parts[0])];
@@ -203,7 +227,8 @@ static void check_map(const struct normalised_text *text, const char *source)
     for (size_t i = 1; i < text->run_count; i++) {
         const struct map_run *run = &text->runs[i - 1];
         assert_true(run[0].text < run[1].text && run[0].source < run[1].source);
-        assert_true(run[1].source - run[0].source != run[1].text - run[0].text); /* no needless run */
+        assert_true(run[1].source - run[0].source !=
+                    run[1].text - run[0].text); /* no needless run */
     }
     assert_true(text->run_count == 0 || text->runs[0].text == 0);
 }
@@ -219,7 +244,8 @@ static void check_form(const struct normalised_text *text)
     }
 }
 
-/* Once more over the result: nothing is left to do, but that a line feed may now be the break of a hard-wrapped line. */
+/* Once more over the result: nothing is left to do, but that a line feed may now be the break of a
+ * hard-wrapped line. */
 static void check_second_pass(const struct normalised_text *first)
 {
     if (first->size >= 3 && memcmp(first->text, "\xEF\xBB\xBF", 3) == 0)

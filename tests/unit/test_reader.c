@@ -25,8 +25,8 @@ static int remove_folder(void **state)
 }
 
 /* A file with this name and content, read and removed again. */
-static enum lmk_status read_bytes(struct source_document *document, const char *name, const char *content, size_t size,
-                                  struct lmk_error *error)
+static enum lmk_status read_bytes(struct source_document *document, const char *name,
+                                  const char *content, size_t size, struct lmk_error *error)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -49,7 +49,8 @@ static struct source_document read_text(const char *name, const char *content)
     return document;
 }
 
-static void expect_names(const char *name, const char *content, const char *title, const char *author)
+static void expect_names(const char *name, const char *content, const char *title,
+                         const char *author)
 {
     struct source_document document = read_text(name, content);
     assert_string_equal(document.title, title);
@@ -60,40 +61,49 @@ static void expect_names(const char *name, const char *content, const char *titl
 static void test_suffixes(void **state)
 {
     (void)state;
-    assert_true(reader_knows_suffix("a.txt") && reader_knows_suffix("/x/A.TXT") && reader_knows_suffix("b.text"));
+    assert_true(reader_knows_suffix("a.txt") && reader_knows_suffix("/x/A.TXT") &&
+                reader_knows_suffix("b.text"));
     assert_true(reader_knows_suffix("b.md") && reader_knows_suffix("b.Markdown"));
-    assert_false(reader_knows_suffix("a.pdf") || reader_knows_suffix("txt") || reader_knows_suffix("a.txt~") ||
-                 reader_knows_suffix("a.txt/b"));
+    assert_false(reader_knows_suffix("a.pdf") || reader_knows_suffix("txt") ||
+                 reader_knows_suffix("a.txt~") || reader_knows_suffix("a.txt/b"));
 }
 
 static void test_names_from_the_text(void **state)
 {
     (void)state;
-    expect_names("a.txt", "The Cask\n\nby Freeman Wills Crofts\n\nI\n\nMr. Avery had arrived.\n", "The Cask",
-                 "Freeman Wills Crofts");
-    expect_names("a.txt", "NEAL, THE\nMILLER\n\nA SON OF LIBERTY\n\nBY\n\nJAMES OTIS.\n\nCONTENTS\n", "NEAL, THE MILLER",
-                 "JAMES OTIS");
-    expect_names("a.txt", "Some Stories by Charles Dickens\n\n\nContents:\n", "Some Stories", "Charles Dickens");
+    expect_names("a.txt", "The Cask\n\nby Freeman Wills Crofts\n\nI\n\nMr. Avery had arrived.\n",
+                 "The Cask", "Freeman Wills Crofts");
+    expect_names("a.txt",
+                 "NEAL, THE\nMILLER\n\nA SON OF LIBERTY\n\nBY\n\nJAMES OTIS.\n\nCONTENTS\n",
+                 "NEAL, THE MILLER", "JAMES OTIS");
+    expect_names("a.txt", "Some Stories by Charles Dickens\n\n\nContents:\n", "Some Stories",
+                 "Charles Dickens");
     expect_names("a.txt", "Stand by me\n\nIt was late.\n", "Stand by me", "");
-    expect_names("a.txt", "THE LIFE\n\nOF\n\nLORD NELSON.\n\nBy Robert Southey (1774-1843)\n", "THE LIFE OF LORD NELSON",
-                 "Robert Southey");
-    expect_names("a.txt", "WHERE ANGELS FEAR TO TREAD\n\nE. M. Forster\n\nChapter 1\n", "WHERE ANGELS FEAR TO TREAD",
-                 "E. M. Forster");
-    expect_names("a.txt", "Three Men\n\nBOOK I.\n\nby night and day\n\nThey went.\n", "Three Men", "");
-    expect_names("a.txt", "[Illustration: cover]\n\nProduced by Some One\n\nTancred\n\nCHAPTER I\n\nby John Brown\n", "Tancred",
+    expect_names("a.txt", "THE LIFE\n\nOF\n\nLORD NELSON.\n\nBy Robert Southey (1774-1843)\n",
+                 "THE LIFE OF LORD NELSON", "Robert Southey");
+    expect_names("a.txt", "WHERE ANGELS FEAR TO TREAD\n\nE. M. Forster\n\nChapter 1\n",
+                 "WHERE ANGELS FEAR TO TREAD", "E. M. Forster");
+    expect_names("a.txt", "Three Men\n\nBOOK I.\n\nby night and day\n\nThey went.\n", "Three Men",
                  "");
-    expect_names("a.txt", "THE CHOSEN PEOPLE\n\nBY THE AUTHOR OF \"THE HEIR\"\n\n", "THE CHOSEN PEOPLE", "");
+    expect_names(
+        "a.txt",
+        "[Illustration: cover]\n\nProduced by Some One\n\nTancred\n\nCHAPTER I\n\nby John Brown\n",
+        "Tancred", "");
+    expect_names("a.txt", "THE CHOSEN PEOPLE\n\nBY THE AUTHOR OF \"THE HEIR\"\n\n",
+                 "THE CHOSEN PEOPLE", "");
 }
 
 static void test_names_from_the_file_name(void **state)
 {
     (void)state;
-    const char *prose = "The sun was long down, and the road, which nobody had mended since the war, led on and on "
-                        "through a country without a light or a voice in it.\n\nThey said nothing.\n";
+    const char *prose =
+        "The sun was long down, and the road, which nobody had mended since the war, led on and on "
+        "through a country without a light or a voice in it.\n\nThey said nothing.\n";
     expect_names("a_long_walk.txt", prose, "a long walk", "");
     expect_names("Jane Roe - A Long Walk.txt", prose, "A Long Walk", "Jane Roe");
     expect_names("Jane Roe___A Long Walk.txt", prose, "A Long Walk", "Jane Roe");
-    expect_names("Jane Roe - A Long Walk.txt", "Walks\n\nby Somebody Else\n", "A Long Walk", "Jane Roe");
+    expect_names("Jane Roe - A Long Walk.txt", "Walks\n\nby Somebody Else\n", "A Long Walk",
+                 "Jane Roe");
     expect_names("Chapter 1 - The Walk.txt", prose, "Chapter 1 - The Walk", "");
     expect_names("bad \xFF name.txt", prose, "bad \xEF\xBF\xBD name", "");
 }
@@ -101,7 +111,8 @@ static void test_names_from_the_file_name(void **state)
 static void test_markdown(void **state)
 {
     (void)state;
-    struct source_document document = read_text("a.md", "\xEF\xBB\xBF# The *Walk* #\nIt was late.\n\n_by Jane Roe_\n");
+    struct source_document document =
+        read_text("a.md", "\xEF\xBB\xBF# The *Walk* #\nIt was late.\n\n_by Jane Roe_\n");
     assert_string_equal(document.kind, "markdown");
     assert_string_equal(document.title, "The *Walk*");
     assert_string_equal(document.author, "Jane Roe");
@@ -111,21 +122,26 @@ static void test_markdown(void **state)
     expect_names("a.md", "No heading\n\n## only a second one\n", "No heading", "");
 }
 
-#define HEADER                                                                                                         \
-    "\xEF\xBB\xBFThe Project Gutenberg EBook of A Walk, by Jane Roe\r\n\r\nTitle: A  Walk\r\n\r\nAuthor: Jane Roe\r\n" \
+#define HEADER                                                                                     \
+    "\xEF\xBB\xBFThe Project Gutenberg EBook of A Walk, by Jane Roe\r\n\r\nTitle: A  "             \
+    "Walk\r\n\r\nAuthor: Jane Roe\r\n"                                                             \
     "\r\nLanguage: French\r\n\r\n"
-#define LICENCE "*** END OF THE PROJECT GUTENBERG EBOOK A WALK ***\r\n\r\nUpdated editions will replace it.\r\n"
+#define LICENCE                                                                                    \
+    "*** END OF THE PROJECT GUTENBERG EBOOK A WALK ***\r\n\r\nUpdated editions will replace "      \
+    "it.\r\n"
 
 static void test_gutenberg(void **state)
 {
     (void)state;
-    const char *content = HEADER "*** START OF THE PROJECT GUTENBERG EBOOK A WALK ***\r\n\r\n\r\nIt was\r\nlate.\r\n\r\n" LICENCE;
+    const char *content = HEADER "*** START OF THE PROJECT GUTENBERG EBOOK A WALK "
+                                 "***\r\n\r\n\r\nIt was\r\nlate.\r\n\r\n" LICENCE;
     struct source_document document = read_text("pg1.txt", content);
     assert_string_equal(document.title, "A Walk");
     assert_string_equal(document.author, "Jane Roe");
     assert_string_equal(document.language, "fr");
     assert_string_equal(document.text.text, "It was late.");
-    uint64_t start = normalised_source(&document.text, 0), end = normalised_source(&document.text, document.text.size);
+    uint64_t start = normalised_source(&document.text, 0),
+             end = normalised_source(&document.text, document.text.size);
     assert_int_equal(start, strstr(content, "It was") - content);
     assert_int_equal(end, strstr(content, "late.") + 5 - content);
     source_document_release(&document);
@@ -135,11 +151,14 @@ static void test_other_gutenberg_marks(void **state)
 {
     (void)state;
     struct source_document document =
-        read_text("pg1.txt", HEADER "***START OF THIS PROJECT GUTENBERG EBOOK A WALK\r\nIN THE WOODS***\r\n\r\nIt was late.\r\n\r\n\r\n"
-                             "End of Project Gutenberg's A Walk, by Jane Roe\r\n" LICENCE);
+        read_text("pg1.txt", HEADER "***START OF THIS PROJECT GUTENBERG EBOOK A WALK\r\nIN THE "
+                                    "WOODS***\r\n\r\nIt was late.\r\n\r\n\r\n"
+                                    "End of Project Gutenberg's A Walk, by Jane Roe\r\n" LICENCE);
     assert_string_equal(document.text.text, "It was late.");
     source_document_release(&document);
-    document = read_text("pg1.txt", HEADER "*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*\r\nIt was late.\r\n");
+    document = read_text(
+        "pg1.txt", HEADER
+        "*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*\r\nIt was late.\r\n");
     assert_string_equal(document.text.text, "It was late.");
     source_document_release(&document);
     document = read_text("note.txt", "Title: none of theirs\n\nIt was late.\n");
@@ -148,7 +167,8 @@ static void test_other_gutenberg_marks(void **state)
     source_document_release(&document);
 }
 
-static void expect_failure(const char *name, const char *content, size_t size, enum lmk_status status, const char *reason)
+static void expect_failure(const char *name, const char *content, size_t size,
+                           enum lmk_status status, const char *reason)
 {
     struct source_document document;
     struct lmk_error error;
@@ -165,7 +185,8 @@ static void test_bad_input(void **state)
     expect_failure("a.txt", "text\0more", 9, LMK_INPUT, "offset 4");
     expect_failure("a.txt", "\xFF\xFEt\0e\0", 6, LMK_INPUT, "UTF-16");
     expect_failure("a.txt", "\xCF\xF0\xE8\xE2\xE5\xF2, \xEC\xE8\xF0", 11, LMK_INPUT, "UTF-8");
-    expect_failure("a.txt", "*** START OF THE PROJECT GUTENBERG EBOOK A WALK ***\n\n", 53, LMK_INPUT, "white space");
+    expect_failure("a.txt", "*** START OF THE PROJECT GUTENBERG EBOOK A WALK ***\n\n", 53,
+                   LMK_INPUT, "white space");
 }
 
 static void test_a_few_bad_bytes(void **state)

@@ -33,7 +33,8 @@ static void add(const char *text, float score, enum piece_type type)
     fixture.pieces[id] = (struct piece){fixture.texts[id], strlen(text), score, type};
 }
 
-/* The layout of the tiny models: control pieces, the line feed, 256 bytes, and what the caller adds. */
+/* The layout of the tiny models: control pieces, the line feed, 256 bytes, and what the caller
+ * adds. */
 static void start_vocabulary(void)
 {
     fixture.vocabulary = (struct vocabulary){fixture.pieces, 0, true};
@@ -58,7 +59,8 @@ static struct tokenizer *opened(void)
     return tokenizer;
 }
 
-static struct buffer encoded(const struct tokenizer *tokenizer, const char *text, size_t size, bool prefix_space)
+static struct buffer encoded(const struct tokenizer *tokenizer, const char *text, size_t size,
+                             bool prefix_space)
 {
     struct buffer ids;
     struct lmk_error error;
@@ -67,8 +69,8 @@ static struct buffer encoded(const struct tokenizer *tokenizer, const char *text
     return ids;
 }
 
-static void expect_pieces(const struct tokenizer *tokenizer, const char *text, size_t size, size_t count,
-                          const char *const *pieces)
+static void expect_pieces(const struct tokenizer *tokenizer, const char *text, size_t size,
+                          size_t count, const char *const *pieces)
 {
     struct buffer ids = encoded(tokenizer, text, size, true);
     assert_int_equal(ids.size, count * sizeof(uint32_t));
@@ -77,8 +79,9 @@ static void expect_pieces(const struct tokenizer *tokenizer, const char *text, s
     buffer_release(&ids);
 }
 
-#define EXPECT(tokenizer, text, ...)                                                                                   \
-    expect_pieces(tokenizer, text, sizeof(text) - 1, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *),      \
+#define EXPECT(tokenizer, text, ...)                                                               \
+    expect_pieces(tokenizer, text, sizeof(text) - 1,                                               \
+                  sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *),                     \
                   (const char *const[]){__VA_ARGS__})
 
 static void test_merges_by_score(void **state)
@@ -89,7 +92,8 @@ static void test_merges_by_score(void **state)
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++)
         add(pieces[i], -(float)i, PIECE_NORMAL);
     struct tokenizer *tokenizer = opened();
-    EXPECT(tokenizer, "abc", SPACE "a", "bc"); /* bc comes before ab, and leaves the a to the space */
+    EXPECT(tokenizer, "abc", SPACE "a",
+           "bc"); /* bc comes before ab, and leaves the a to the space */
     EXPECT(tokenizer, "\nabc", SPACE, "\n", "abc");
     EXPECT(tokenizer, "ab", SPACE, "ab");
     EXPECT(tokenizer, "a a", SPACE "a", SPACE "a");
@@ -118,7 +122,8 @@ static void test_spelt_out_pieces_are_ordinary_text(void **state)
 {
     (void)state;
     start_vocabulary();
-    const char *const pieces[] = {SPACE, "<", "/", "s", ">", "0", "x", "4", "1", "</", "</s", "<0", "<0x", "<0x4", "<0x41", "s>"};
+    const char *const pieces[] = {SPACE, "<",  "/",   "s",  ">",   "0",    "x",     "4",
+                                  "1",   "</", "</s", "<0", "<0x", "<0x4", "<0x41", "s>"};
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++)
         add(pieces[i], -(float)i, PIECE_NORMAL);
     struct tokenizer *tokenizer = opened();
@@ -152,7 +157,8 @@ static void test_prefix_space(void **state)
     assert_int_equal(ids.size, sizeof expected);
     assert_memory_equal(ids.data, &expected, sizeof expected);
     buffer_init(&text, 100);
-    uint32_t document[] = {2, 6 + ' ', 6 + ' ', 6 + 'b', 4, 3}; /* control pieces stand for no text */
+    uint32_t document[] = {2,       6 + ' ', 6 + ' ',
+                           6 + 'b', 4,       3}; /* control pieces stand for no text */
     assert_int_equal(tokenizer_decode(tokenizer, document, 6, true, &text, &error), LMK_OK);
     assert_int_equal(tokenizer_decode(tokenizer, document, 6, false, &text, &error), LMK_OK);
     assert_int_equal(text.size, 5);
@@ -216,7 +222,8 @@ static void test_full_buffer(void **state)
     struct lmk_error error;
     buffer_init(&ids, 300);
     char text[100] = {0};
-    assert_int_equal(tokenizer_encode(tokenizer, text, sizeof text, true, &ids, &error), LMK_MEMORY);
+    assert_int_equal(tokenizer_encode(tokenizer, text, sizeof text, true, &ids, &error),
+                     LMK_MEMORY);
     buffer_release(&ids);
     tokenizer_close(tokenizer);
 }
@@ -234,7 +241,8 @@ static void read_vocabulary(void)
         char *score = strchr(line, '\t'), *type = score ? strchr(score + 1, '\t') : NULL;
         assert_non_null(type);
         *score = '\0';
-        add(strcmp(line, "\\n") == 0 ? "\n" : line, strtof(score + 1, NULL), (enum piece_type)strtol(type + 1, NULL, 10));
+        add(strcmp(line, "\\n") == 0 ? "\n" : line, strtof(score + 1, NULL),
+            (enum piece_type)strtol(type + 1, NULL, 10));
     }
     free(line);
     fclose(file);
@@ -300,8 +308,9 @@ static uint32_t random_below(uint32_t limit)
 
 static size_t random_text(char *text, size_t parts)
 {
-    static const char *const common[] = {" ",   "  ", "\n", SPACE, "the", "##",    "###",        "e",
-                                         " and", "\t", "\r", "</s>", "<0x41>", "\u00e9", "<landmark>", "\U0001f469\u200d\U0001f467"};
+    static const char *const common[] = {
+        " ",    "  ", "\n", SPACE,  "the",    "##",     "###",        "e",
+        " and", "\t", "\r", "</s>", "<0x41>", "\u00e9", "<landmark>", "\U0001f469\u200d\U0001f467"};
     size_t size = 0;
     for (size_t i = 0; i < parts; i++) {
         if (random_below(4) == 0) { /* any byte, valid or not */
@@ -315,19 +324,22 @@ static size_t random_text(char *text, size_t parts)
     return size;
 }
 
-static void check_way_back(const struct tokenizer *tokenizer, const char *text, size_t size, bool prefix_space)
+static void check_way_back(const struct tokenizer *tokenizer, const char *text, size_t size,
+                           bool prefix_space)
 {
     struct buffer ids = encoded(tokenizer, text, size, prefix_space), back;
     struct lmk_error error;
     buffer_init(&back, SIZE_MAX / 2);
-    assert_int_equal(tokenizer_decode(tokenizer, (uint32_t *)ids.data, ids.size / sizeof(uint32_t), prefix_space, &back, &error),
+    assert_int_equal(tokenizer_decode(tokenizer, (uint32_t *)ids.data, ids.size / sizeof(uint32_t),
+                                      prefix_space, &back, &error),
                      LMK_OK);
     assert_int_equal(back.size, size);
     if (size)
         assert_memory_equal(back.data, text, size);
     for (size_t i = 0; i < ids.size / sizeof(uint32_t); i++) {
         uint32_t id = ((uint32_t *)ids.data)[i];
-        assert_true(fixture.pieces[id].type != PIECE_CONTROL && fixture.pieces[id].type != PIECE_UNKNOWN);
+        assert_true(fixture.pieces[id].type != PIECE_CONTROL &&
+                    fixture.pieces[id].type != PIECE_UNKNOWN);
     }
     buffer_release(&ids);
     buffer_release(&back);
