@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MOST_BLOCKS 1024
+#define MOST_CANDIDATES 100000
 
 struct lmk_ask_options lmk_ask_defaults(const struct lmk_model *model)
 {
@@ -214,7 +215,7 @@ static enum lmk_status read_and_write(struct asking *asking, struct lmk_error *e
     answer->timing.attention = 1e3 * (read - start);
     if (status)
         return status;
-    if (!asking->options->generate) {
+    if (!asking->options->generate || !asking->options->max_tokens) {
         add_shares(asking);
         return LMK_OK;
     }
@@ -343,11 +344,13 @@ enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
         return status;
     struct lmk_ask_options defaults = lmk_ask_defaults(collection->model);
     struct asking asking = {.collection = collection, .options = options ? options : &defaults};
-    if (!asking.options->blocks || asking.options->blocks > MOST_BLOCKS ||
-        asking.options->max_tokens > MOST_BLOCKS)
+    const struct lmk_ask_options *used = asking.options;
+    if (!used->blocks || used->blocks > MOST_BLOCKS || used->max_tokens > MOST_BLOCKS ||
+        used->candidates > MOST_CANDIDATES || used->granularity > LMK_CHUNK)
         return error_set(error, LMK_USAGE,
-                         "An answer reads 1 to %d blocks and has at most %d tokens.", MOST_BLOCKS,
-                         MOST_BLOCKS);
+                         "An answer reads 1 to %d blocks out of at most %d candidates and has at "
+                         "most %d tokens; the granularity is one of four.",
+                         MOST_BLOCKS, MOST_CANDIDATES, MOST_BLOCKS);
     asking.random = asking.options->seed;
     if (asking.options->granularity != LMK_QUESTION && collection->lock >= 0)
         status = granularity_prepare(collection, error);

@@ -80,6 +80,14 @@ static enum lmk_status make_directory(const char *path, struct lmk_error *error)
     return error_system(error, "Cannot make the directory %s", path);
 }
 
+/* "generation-", six digits, a line feed, and nothing more. */
+static bool names_generation(const char *line, size_t size)
+{
+    const size_t prefix = sizeof "generation-" - 1, digits = 6;
+    return size == prefix + digits + 1 && !memcmp(line, "generation-", prefix) &&
+           strspn(line + prefix, "0123456789") == digits && line[size - 1] == '\n';
+}
+
 /* Reads CURRENT into `generation` (new memory). LMK_NOT_FOUND: there is none. */
 static enum lmk_status read_current(const char *path, char **generation, struct lmk_error *error)
 {
@@ -99,11 +107,8 @@ static enum lmk_status read_current(const char *path, char **generation, struct 
     size_t size = fread(line, 1, sizeof line - 1, file);
     fclose(file);
     line[size] = '\0';
-    unsigned number;
-    int used = 0;
     enum lmk_status status = LMK_OK;
-    if (sscanf(line, "generation-%6u%n", &number, &used) != 1 || line[used] != '\n' ||
-        (size_t)used + 1 != size)
+    if (!names_generation(line, size))
         status = error_set(
             error, LMK_CORRUPT,
             "%s does not name a generation. Write the name of the newest generation-… directory "
@@ -112,7 +117,7 @@ static enum lmk_status read_current(const char *path, char **generation, struct 
     free(name);
     if (status)
         return status;
-    line[used] = '\0';
+    line[size - 1] = '\0';
     *generation = strdup(line);
     return *generation ? LMK_OK : error_memory(error, size);
 }
@@ -217,12 +222,38 @@ static struct store_settings settings_of(const struct lmk_model *model,
     return settings;
 }
 
+static enum lmk_status check_options(const struct lmk_open_options *options,
+                                     struct lmk_error *error)
+{
+    const struct store_settings *settings = NULL;
+    if (!strcmp(collection_tier_name(options->tier), "unknown"))
+        return error_set(error, LMK_USAGE, "There is no tier %d for keys and values.",
+                         (int)options->tier);
+    if (options->ann && strlen(options->ann) >= sizeof settings->ann)
+        return error_set(error, LMK_USAGE, "The FAISS factory string %.80s is too long.",
+                         options->ann);
+    return LMK_OK;
+}
+
+/* Makes the store of the first generation. Where an interrupted run had made it whole, and only
+ * CURRENT is missing, it is that one. */
+static enum lmk_status make_store(struct lmk_collection *collection,
+                                  const struct lmk_open_options *options, struct lmk_error *error)
+{
+    struct store_settings settings = settings_of(collection->model, options);
+    enum lmk_status status =
+        store_create(&collection->store, collection->directory, &settings, error);
+    if (status == LMK_COLLECTION)
+        status = store_open(&collection->store, collection->directory, true, error);
+    return status;
+}
+
 /* Makes the first generation. CURRENT comes last, so what an interrupted run left is made again. */
 static enum lmk_status create(struct lmk_collection *collection,
                               const struct lmk_open_options *options, struct lmk_error *error)
 {
     enum lmk_status status = collection_needs_model(collection, error);
-    if (status)
+    if (status || (status = check_options(options, error)))
         return status;
     char *generation = strdup(FIRST_GENERATION);
     if (!generation)
@@ -230,12 +261,11 @@ static enum lmk_status create(struct lmk_collection *collection,
     if ((status = set_generation(collection, generation, error)))
         return status;
     char *landmarks = collection_join(collection->directory, "landmarks");
-    struct store_settings settings = settings_of(collection->model, options);
     if (!landmarks)
         return error_memory(error, strlen(collection->directory));
     if (!(status = make_directory(collection->directory, error)) &&
         !(status = make_directory(landmarks, error)) &&
-        !(status = store_create(&collection->store, collection->directory, &settings, error)) &&
+        !(status = make_store(collection, options, error)) &&
         !(status = directory_sync(collection->directory, error)))
         status = write_current(collection->path, generation, error);
     free(landmarks);

@@ -177,6 +177,7 @@ enum lmk_status lmk_verify(struct lmk_collection *collection,
     if (status)
         return status;
     status = store_verify(view, count_problem, &counting, &store, error);
+    uint64_t in_store = counting.count;
     if (!status)
         status =
             segments_verify(collection, view, count_problem, &counting, &report->segments, error);
@@ -187,8 +188,10 @@ enum lmk_status lmk_verify(struct lmk_collection *collection,
     report->problems = counting.count;
     if (!status && counting.count)
         status = error_set(
-            error, LMK_CORRUPT,
-            "%s is damaged in %llu places. Remove the documents named and index them again.",
-            collection->path, (unsigned long long)counting.count);
+            error, LMK_CORRUPT, "%s is damaged in %llu place%s.%s%s", collection->path,
+            (unsigned long long)counting.count, counting.count == 1 ? "" : "s",
+            in_store ? " Remove the documents named and index them again." : "",
+            counting.count > in_store ? " Delete the landmark segments named and run lmk index."
+                                      : "");
     return status;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define MOST_CANDIDATES 100000
+#define MOST_BLOCKS 1024
 
 struct lmk_search_options lmk_search_defaults(void)
 {
@@ -142,13 +143,13 @@ enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
     struct retrieval retrieval = {.collection = collection,
                                   .options = options ? options : &defaults};
     *results = NULL;
-    if (!retrieval.options->top || retrieval.options->top > MOST_CANDIDATES ||
-        retrieval.options->candidates > MOST_CANDIDATES || !retrieval.options->blocks)
-        return error_set(
-            error, LMK_USAGE,
-            "The numbers of passages and of candidates must be 1 to %d, that of blocks at "
-            "least 1.",
-            MOST_CANDIDATES);
+    const struct lmk_search_options *used = retrieval.options;
+    if (!used->top || used->top > MOST_CANDIDATES || used->candidates > MOST_CANDIDATES ||
+        !used->blocks || used->blocks > MOST_BLOCKS || used->granularity > LMK_CHUNK)
+        return error_set(error, LMK_USAGE,
+                         "The numbers of passages and of candidates must be 1 to %d, that of "
+                         "blocks 1 to %d, and the granularity one of the four.",
+                         MOST_CANDIDATES, MOST_BLOCKS);
     enum lmk_status status = collection_needs_model(collection, error);
     if (!status && retrieval.options->granularity != LMK_QUESTION && collection->lock >= 0)
         status = granularity_prepare(collection, error);

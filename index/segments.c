@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The most vectors of a segment: building one keeps that many in memory as float32. */
@@ -393,6 +394,21 @@ static uint64_t plan_merge(const struct segment_record *records, size_t count, u
     return first;
 }
 
+/* How many segments, from the first on, still have their files, whole by their sizes. */
+static size_t count_present(const struct lmk_collection *collection,
+                            const struct segment_record *records, size_t count)
+{
+    size_t present = 0;
+    for (bool there = true; there && present < count; present += there) {
+        struct stat information;
+        char *path = segment_path(collection, records[present].name);
+        there = path && !stat(path, &information) &&
+                (uint64_t)information.st_size == records[present].size;
+        free(path);
+    }
+    return present;
+}
+
 static enum lmk_status commit_segment(struct store *store, const struct segment_record *record,
                                       const struct segment_record *replaced, size_t replaced_count,
                                       struct lmk_error *error)
@@ -424,9 +440,10 @@ static enum lmk_status build_over(struct lmk_collection *collection, struct stor
         status = list_part(view, part, &list, error);
     const struct segment_record *records = (const struct segment_record *)list.data;
     size_t count = list.size / sizeof *records, kept;
-    uint64_t covered = count ? records[count - 1].end_block : 0;
-    if (!status && end >= covered + SEGMENT_WORTH) {
-        uint64_t first = plan_merge(records, count, end, &kept);
+    size_t present = count_present(collection, records, count);
+    uint64_t covered = present ? records[present - 1].end_block : 0;
+    if (!status && (end >= covered + SEGMENT_WORTH || present < count)) {
+        uint64_t first = plan_merge(records, present, end, &kept);
         for (; !status && first < end; first += SEGMENT_BLOCKS) {
             struct segment_record record = {.part = part, .first_block = first};
             record.end_block = end - first < SEGMENT_BLOCKS ? end : first + SEGMENT_BLOCKS;

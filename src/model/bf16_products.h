@@ -19,10 +19,10 @@ struct bf16_products {
     void (*pack)(const float *values, size_t rows, size_t columns, uint16_t *packed);
 
     /* out[n][rows] = inputs[n][columns] * the packed matrix transposed, added to what is there
-     * with `add`; `workspace` has room for the inputs' copy. On `threads` threads. */
+     * with `add`; `workspace` has room for the inputs' copy. On all of OpenMP's threads. */
     void (*multiply)(const uint16_t *packed, size_t rows, size_t columns, const float *inputs,
                      size_t input_stride, size_t n, bool add, float *out, size_t out_stride,
-                     uint16_t *workspace, int threads);
+                     uint16_t *workspace);
 };
 
 /* NULL where the processor or the build has no such unit. */

@@ -124,11 +124,11 @@ static void multiply_part(const struct part *part, size_t rows)
 
 static void multiply(const uint16_t *packed, size_t rows, size_t columns, const float *inputs,
                      size_t input_stride, size_t n, bool add, float *out, size_t out_stride,
-                     uint16_t *workspace, int threads)
+                     uint16_t *workspace)
 {
     size_t pairs = pairs_of(columns), panels = panels_of(rows);
     size_t chunks = (n + TASK_ROWS - 1) / TASK_ROWS;
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel
     {
 #pragma omp for schedule(dynamic, 16)
         for (size_t r = 0; r < n; r++)
@@ -137,17 +137,17 @@ static void multiply(const uint16_t *packed, size_t rows, size_t columns, const 
         for (size_t t = 0; t < panels * chunks; t++) {
             size_t panel = t / chunks, row = t % chunks * TASK_ROWS;
             size_t task_rows = n - row < TASK_ROWS ? n - row : TASK_ROWS;
+            struct part part = {
+                .input_stride = pairs * 2,
+                .out_stride = out_stride,
+                .outputs = rows - panel * PANEL_OUTPUTS,
+            };
+            part.out = out + row * out_stride + panel * PANEL_OUTPUTS;
             for (size_t p = 0; p < pairs; p += PART_PAIRS) {
-                struct part part = {
-                    .inputs = workspace + (row * pairs + p) * 2,
-                    .weights = packed + (panel * pairs + p) * PANEL_OUTPUTS * 2,
-                    .out = out + row * out_stride + panel * PANEL_OUTPUTS,
-                    .input_stride = pairs * 2,
-                    .out_stride = out_stride,
-                    .pairs = pairs - p < PART_PAIRS ? pairs - p : PART_PAIRS,
-                    .outputs = rows - panel * PANEL_OUTPUTS,
-                    .add = add || p > 0,
-                };
+                part.inputs = workspace + (row * pairs + p) * 2;
+                part.weights = packed + (panel * pairs + p) * PANEL_OUTPUTS * 2;
+                part.pairs = pairs - p < PART_PAIRS ? pairs - p : PART_PAIRS;
+                part.add = add || p > 0;
                 multiply_part(&part, task_rows);
             }
         }

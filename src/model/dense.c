@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <cblas.h>
-#include <omp.h>
 #include <stdlib.h>
 
 #ifdef LMK_PORTABLE
@@ -72,7 +71,7 @@ void dense_multiply(const struct dense *dense, const float *inputs, size_t input
 {
     if (dense->products)
         dense->products->multiply(dense->packed, dense->rows, dense->columns, inputs, input_stride,
-                                  n, add, out, out_stride, workspace, omp_get_max_threads());
+                                  n, add, out, out_stride, workspace);
     else
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)dense->rows,
                     (int)dense->columns, 1.0f, inputs, (int)input_stride, dense->values,

@@ -11,7 +11,7 @@
 
 /* Rows that go through a layer together: enough for matrix products at full speed, few enough for
  * the caches. */
-enum { BATCH_BLOCKS = 8 };
+enum { BATCH_BLOCKS = 16 };
 
 /* A layer below the top memory layer runs whole; of that one only `projection` is used, for keys
  * and values. */

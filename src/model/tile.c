@@ -1,4 +1,3 @@
-#define VECTOR_BYTES 32
 #include "src/model/tile_body.h"
 
 const struct tile_kernels *tile_kernels_generic(void)

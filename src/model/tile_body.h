@@ -62,7 +62,14 @@ static void tile_multiply(const float *left, size_t left_stride, const float *ri
                           size_t right_stride, size_t rows, size_t inner, size_t columns, bool add,
                           float *out, size_t out_stride)
 {
-    const struct product p = {left, right, out, left_stride, right_stride, out_stride, inner, add};
+    struct product p = {.left = left,
+                        .right = right,
+                        .left_stride = left_stride,
+                        .right_stride = right_stride,
+                        .out_stride = out_stride,
+                        .inner = inner,
+                        .add = add};
+    p.out = out;
     size_t column = 0;
     for (; column + PANEL_VECTORS * VECTOR_FLOATS <= columns;
          column += PANEL_VECTORS * VECTOR_FLOATS)

@@ -1,6 +1,6 @@
-/* Vectors of VECTOR_BYTES (16, 32 or 64, 32 where nothing is said), as the compiler's vector
- * extension has them: the same source becomes SSE, AVX2 or AVX-512 code by the flags of the file
- * that includes it. */
+/* Vectors of VECTOR_BYTES (16, 32 or 64; the baseline's where nothing is said), as the compiler's
+ * vector extension has them: the same source becomes SSE, AVX2 or AVX-512 code by the flags of the
+ * file that includes it. */
 #ifndef MODEL_VECTOR_H
 #define MODEL_VECTOR_H
 
@@ -12,7 +12,11 @@
 #pragma GCC optimize("fp-contract=fast")
 
 #ifndef VECTOR_BYTES
+#ifdef LMK_PORTABLE
+#define VECTOR_BYTES 16
+#else
 #define VECTOR_BYTES 32
+#endif
 #endif
 
 enum { VECTOR_FLOATS = VECTOR_BYTES / 4 };
@@ -50,6 +54,19 @@ static inline vector vector_maximum(vector left, vector right)
     return vector_select(left > right, left, right);
 }
 
+/* Lane i of the result is lane lanes[i] of the value. */
+static inline vector vector_permute(vector value, integer_vector lanes)
+{
+#ifdef __clang__
+    vector permuted;
+    for (size_t i = 0; i < VECTOR_FLOATS; i++)
+        permuted[i] = value[lanes[i] % VECTOR_FLOATS];
+    return permuted;
+#else
+    return __builtin_shuffle(value, lanes); /* takes the indices modulo the number of lanes */
+#endif
+}
+
 /* The lanes turned by some places: adding or comparing with turned copies gathers all of them in
  * each lane. */
 static inline vector vector_turn_lanes(vector value, size_t places)
@@ -58,7 +75,7 @@ static inline vector vector_turn_lanes(vector value, size_t places)
                                     12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6,  7};
     integer_vector lanes;
     memcpy(&lanes, order + places, sizeof lanes);
-    return __builtin_shuffle(value, lanes);
+    return vector_permute(value, lanes);
 }
 
 /* Neighbours (2i, 2i+1) exchanged. */
@@ -67,7 +84,7 @@ static inline vector vector_swap_pairs(vector value)
     static const int32_t order[] = {1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14};
     integer_vector lanes;
     memcpy(&lanes, order, sizeof lanes);
-    return __builtin_shuffle(value, lanes);
+    return vector_permute(value, lanes);
 }
 
 /* Minus infinity in the lanes from `count` on. */
@@ -95,7 +112,8 @@ static inline float vector_maximum_lane(vector value)
     return value[0];
 }
 
-/* exp(x) to 4e-7 of its size for -87 <= x <= 88; below, also for minus infinity, 0; above, exp(88). */
+/* exp(x) to 4e-7 of its size for -87 <= x <= 88; below, also for minus infinity, 0; above, exp(88).
+ */
 static inline vector vector_exp(vector x)
 {
     /* exp(x) = 2^n exp(r) with |r| <= ln(2)/2, where the series up to r^6 suffices. Adding the

@@ -10,7 +10,8 @@ static bool is_white(char byte)
 
 struct slice slice_after(struct slice slice, size_t bytes)
 {
-    return (struct slice){slice.text + bytes, slice.size - bytes};
+    /* Nothing may be added to the NULL of an empty slice, not even 0. */
+    return bytes ? (struct slice){slice.text + bytes, slice.size - bytes} : slice;
 }
 
 bool slice_next_line(struct slice *rest, struct slice *line)

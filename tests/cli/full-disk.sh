@@ -4,11 +4,11 @@
 stories books 1 4 40
 index -c a.lmk books
 "$LMK" list -c a.lmk --json >before.json
-stories books 5 24 300
+stories books 5 12 150
 "$LMK" index -q -t 1 -c whole.lmk --kv f16 books >/dev/null
 size=$(wc -c <whole.lmk/generation-000001/data.mdb)
 "$LMK" index -q -t 1 -c part.lmk --kv f16 books/story-001.txt >/dev/null
-for percent in 0 1 5 10 20 40 60 80 95; do
+for percent in 0 1 10 50 90; do
     for collection in a new; do
         rm -rf now.lmk
         [ $collection = new ] || cp -r a.lmk now.lmk
@@ -35,6 +35,7 @@ done
 echo "---- what it says"
 cp -r a.lmk b.lmk
 (ulimit -f $((size / 1024)) && try "$LMK" index -q -t 1 -c b.lmk books)
-(ulimit -f 0 && "$LMK" index -q -t 1 -c c.lmk --kv f16 books) 2>&1 | plain
-(ulimit -f 0 && "$LMK" remove -c b.lmk 1) 2>&1 | plain
+none() { (ulimit -f 0 && "$LMK" "$@"; echo "exit $?") 2>&1 | plain; }
+none index -q -t 1 -c c.lmk --kv f16 books
+none remove -c b.lmk 1
 try "$LMK" verify -c b.lmk | sed 's/^[0-9]* documents, .*checked/documents checked/'

@@ -1,133 +1,75 @@
-/* The indexer against golden values, which the reference implementation computed in float64 from
- * the model files.
+/* The indexer against golden values, which the reference implementation computed in float64.
  *
  * LMK_GOLDEN_MODEL names the file of the model that tests/golden/golden.json was made with; without
- * it that one test is skipped. The tiny models lie beside their values.
+ * it the tests of that model are skipped. The tiny models lie beside their values.
  */
-#include "src/model/indexer.h"
+#include "src/model/scoring.h"
+#include "tests/golden/golden_file.h"
 
+#include <glob.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cjson/cJSON.h>
 #include <cmocka.h>
 
 struct golden {
     struct lmk_model *model;
     const struct model_shape *shape; /* the model's */
     cJSON *values;
-    size_t blocks;
-    uint32_t *tokens;
-    float *landmark_keys, *keys, *row_values;
+    struct golden_blocks blocks;
     double tolerance;
 };
 
-static cJSON *read_json(const char *path)
+static void open_golden(struct golden *golden, const char *model_path, const char *values_path,
+                        double tolerance)
 {
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    size_t size = (size_t)ftell(file);
-    rewind(file);
-    char *text = malloc(size + 1);
-    assert_non_null(text);
-    assert_int_equal(fread(text, 1, size, file), size);
-    text[size] = '\0';
-    fclose(file);
-    cJSON *json = cJSON_Parse(text);
-    free(text);
-    assert_non_null(json);
-    return json;
+    struct lmk_error error;
+    golden->tolerance = tolerance;
+    golden->values = golden_load(values_path);
+    if (lmk_model_open(&golden->model, model_path, &error) != LMK_OK)
+        fail_msg("%s", error.message);
+    golden->shape = &golden->model->shape;
+    size_t count;
+    uint32_t *ids = golden_ids(golden_member(golden->values, "document_ids"), &count);
+    golden_blocks_open(&golden->blocks, golden->model, ids, count);
+    free(ids);
 }
 
-static const cJSON *member(const cJSON *object, const char *name)
+static void close_golden(struct golden *golden)
 {
-    const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, name);
-    if (!found)
-        fail_msg("the golden file has no \"%s\"", name);
-    return found;
+    golden_blocks_close(&golden->blocks);
+    cJSON_Delete(golden->values);
+    lmk_model_close(golden->model);
 }
 
-static const cJSON *layer_member(const cJSON *object, const char *name, uint32_t layer)
+static const cJSON *layer_member(const struct golden *golden, const char *name, size_t m)
 {
-    char key[16];
-    snprintf(key, sizeof key, "%u", layer);
-    return member(member(object, name), key);
+    char path[64];
+    snprintf(path, sizeof path, "%s/%u", name, golden->shape->memory_layers[m]);
+    return golden_member(golden->values, path);
 }
 
-static void read_tokens(struct golden *golden)
+static size_t head_index(const struct golden *golden, size_t block, size_t m, size_t g)
 {
-    const cJSON *rows = member(golden->values, "rows"), *id;
-    size_t row = 0, kept = 0, block_rows = golden->shape->block_rows;
-    golden->blocks = (size_t)cJSON_GetArraySize(rows) / block_rows;
-    golden->tokens = malloc(golden->blocks * block_rows * sizeof *golden->tokens);
-    assert_non_null(golden->tokens);
-    cJSON_ArrayForEach(id, rows)
-    {
-        if (row++ % block_rows != golden->shape->block_tokens)
-            golden->tokens[kept++] = (uint32_t)id->valueint;
-    }
-    assert_int_equal(kept, golden->blocks * golden->shape->block_tokens);
-}
-
-static void index_document(struct golden *golden)
-{
-    size_t landmark = golden->blocks * model_landmark_width(golden->shape);
-    golden->landmark_keys = calloc(landmark, sizeof(float));
-    golden->keys = calloc(landmark * golden->shape->block_tokens, sizeof(float));
-    golden->row_values = calloc(landmark * golden->shape->block_tokens, sizeof(float));
-    struct indexer *indexer;
-    struct stream *stream;
-    assert_int_equal(indexer_open(&indexer, golden->model, golden->blocks, NULL), LMK_OK);
-    assert_int_equal(stream_open(&stream, indexer, NULL), LMK_OK);
-    struct indexer_item item = {stream,         golden->tokens,
-                                golden->blocks, golden->landmark_keys,
-                                golden->keys,   golden->row_values};
-    indexer_run(indexer, &item, 1);
-    stream_close(stream);
-    indexer_close(indexer);
-}
-
-/* `found` against an array of numbers, to the tolerance times their largest. */
-static void compare(const struct golden *golden, const cJSON *expected, const float *found,
-                    const char *what)
-{
-    const cJSON *number;
-    double largest = 0;
-    cJSON_ArrayForEach(number, expected) largest = fmax(largest, fabs(number->valuedouble));
-    assert_true(largest > 0);
-    cJSON_ArrayForEach(number, expected)
-    {
-        if (!(fabs(*found - number->valuedouble) <= golden->tolerance * largest))
-            fail_msg("%s: %.6g instead of %.6g", what, (double)*found, number->valuedouble);
-        found++;
-    }
+    return (block * golden->shape->memory_layer_count + m) * golden->shape->kv_heads + g;
 }
 
 static void compare_landmarks(const struct golden *golden, size_t m)
 {
-    const struct model_shape *shape = golden->shape;
-    const cJSON *blocks = member(golden->values, "landmark_blocks"), *head, *expected;
-    size_t g = 0;
-    cJSON_ArrayForEach(
-        head, layer_member(golden->values, "landmark_key_unrotated", shape->memory_layers[m]))
-    {
-        int i = 0;
-        cJSON_ArrayForEach(expected, head)
-        {
-            size_t block = (size_t)cJSON_GetArrayItem(blocks, i++)->valueint;
-            size_t place =
-                ((block * shape->memory_layer_count + m) * shape->kv_heads + g) * shape->head_width;
-            assert_int_equal(cJSON_GetArraySize(expected), shape->head_width);
-            compare(golden, expected, golden->landmark_keys + place, "a landmark key");
-        }
-        assert_int_equal(i, cJSON_GetArraySize(blocks));
-        g++;
-    }
-    assert_int_equal(g, shape->kv_heads);
+    size_t count, width = golden->shape->head_width;
+    uint32_t *blocks = golden_ids(golden_member(golden->values, "landmark_blocks"), &count);
+    const cJSON *heads = layer_member(golden, "landmark_key_unrotated", m);
+    assert_int_equal(cJSON_GetArraySize(heads), golden->shape->kv_heads);
+    for (size_t g = 0; g < golden->shape->kv_heads; g++)
+        for (size_t i = 0; i < count; i++)
+            golden_compare(
+                "landmark key", cJSON_GetArrayItem(cJSON_GetArrayItem(heads, (int)g), (int)i),
+                golden->blocks.landmark_keys + head_index(golden, blocks[i], m, g) * width, width,
+                golden->tolerance);
+    free(blocks);
 }
 
 /* The first components of KV head 0 at some rows. */
@@ -137,79 +79,106 @@ static void compare_rows(const struct golden *golden, size_t m, const char *name
     const struct model_shape *shape = golden->shape;
     const cJSON *expected;
     size_t count = 0;
-    cJSON_ArrayForEach(expected, layer_member(golden->values, name, shape->memory_layers[m]))
+    cJSON_ArrayForEach(expected, layer_member(golden, name, m))
     {
-        size_t row = strtoull(expected->string, NULL, 10), block = row / shape->block_rows;
-        size_t head = (block * shape->memory_layer_count + m) * shape->kv_heads;
-        compare(golden, expected,
-                found + (head * shape->block_tokens + row % shape->block_rows) * shape->head_width,
-                name);
+        size_t row = strtoull(expected->string, NULL, 10);
+        size_t head = head_index(golden, row / shape->block_rows, m, 0);
+        golden_compare(name, expected,
+                       found + (head * shape->block_tokens + row % shape->block_rows) *
+                                   shape->head_width,
+                       (size_t)cJSON_GetArraySize(expected), golden->tolerance);
         count++;
     }
     assert_true(count > 0);
 }
 
-static void check_golden(const char *model_path, const char *values_path, double tolerance)
+/* Scores of the blocks for the golden pooled query: what retrieval makes of our landmark keys. */
+static void compare_scores(const struct golden *golden)
 {
-    struct lmk_error error;
-    struct golden golden = {.tolerance = tolerance};
-    if (lmk_model_open(&golden.model, model_path, &error) != LMK_OK)
-        fail_msg("%s", error.message);
-    golden.shape = &golden.model->shape;
-    golden.values = read_json(values_path);
-    read_tokens(&golden);
-    index_document(&golden);
+    const struct model_shape *shape = golden->shape;
+    size_t width = model_landmark_width(shape), head_width = shape->head_width;
+    float *scores = calloc(golden->blocks.count, sizeof *scores);
+    float *landmark = calloc(width, sizeof *landmark);
+    for (size_t b = 0; b < golden->blocks.count; b++) {
+        scoring_rotate_landmark(shape, golden->blocks.landmark_keys + b * width, landmark);
+        for (size_t i = 0; i < width; i++) {
+            const cJSON *heads =
+                layer_member(golden, "question/pooled_query", i / head_width / shape->kv_heads);
+            const cJSON *query = cJSON_GetArrayItem(heads, (int)(i / head_width % shape->kv_heads));
+            scores[b] +=
+                landmark[i] * (float)cJSON_GetArrayItem(query, (int)(i % head_width))->valuedouble;
+        }
+        scores[b] /= sqrtf((float)head_width);
+    }
+    golden_compare("joint scores", golden_member(golden->values, "question/joint_scores"), scores,
+                   golden->blocks.count, golden->tolerance);
+    free(scores);
+    free(landmark);
+}
+
+static void check(const char *model_path, const char *values_path, double tolerance)
+{
+    struct golden golden;
+    open_golden(&golden, model_path, values_path, tolerance);
     for (size_t m = 0; m < golden.shape->memory_layer_count; m++) {
         compare_landmarks(&golden, m);
-        compare_rows(&golden, m, "key_unrotated", golden.keys);
-        compare_rows(&golden, m, "value", golden.row_values);
+        compare_rows(&golden, m, "key_unrotated", golden.blocks.keys);
+        compare_rows(&golden, m, "value", golden.blocks.values);
     }
-    free(golden.tokens);
-    free(golden.landmark_keys);
-    free(golden.keys);
-    free(golden.row_values);
-    cJSON_Delete(golden.values);
-    lmk_model_close(golden.model);
+    compare_scores(&golden);
+    close_golden(&golden);
 }
 
-static void test_tiny_slot(void **state)
+/* Every golden file of a tiny model: documents of one token, around the ends of blocks, of many. */
+static void test_tiny_models(void **state)
 {
     (void)state;
-    check_golden("tests/golden/tiny-slot.gguf", "tests/golden/golden-tiny-slot.json", 1e-3);
+    const char *const names[] = {"tiny-slot", "tiny-slot-all", "tiny-stingy-all"};
+    for (size_t i = 0; i < 3; i++) {
+        char model[64], pattern[64];
+        glob_t found = {0};
+        snprintf(model, sizeof model, "tests/golden/%s.gguf", names[i]);
+        snprintf(pattern, sizeof pattern, "tests/golden/golden-%s.json", names[i]);
+        assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+        snprintf(pattern, sizeof pattern, "tests/golden/golden-%s-[0-9]*.json", names[i]);
+        glob(pattern, GLOB_APPEND, NULL, &found);
+        for (size_t f = 0; f < found.gl_pathc; f++)
+            check(model, found.gl_pathv[f], GOLDEN_TOLERANCE);
+        globfree(&found);
+    }
 }
 
-static void test_tiny_slot_all(void **state)
+static void check_named_model(bool float32, double tolerance)
 {
-    (void)state;
-    check_golden("tests/golden/tiny-slot-all.gguf", "tests/golden/golden-tiny-slot-all.json", 1e-3);
-}
-
-static void test_tiny_stingy_all(void **state)
-{
-    (void)state;
-    check_golden("tests/golden/tiny-stingy-all.gguf", "tests/golden/golden-tiny-stingy-all.json",
-                 1e-3);
+    const char *path = getenv("LMK_GOLDEN_MODEL");
+    if (!path) {
+        print_message("LMK_GOLDEN_MODEL does not name the model of tests/golden/golden.json\n");
+        skip();
+    }
+    indexer_force_float32(float32);
+    check(path, "tests/golden/golden.json", tolerance);
+    indexer_force_float32(false);
 }
 
 static void test_named_model(void **state)
 {
     (void)state;
-    const char *path = getenv("LMK_GOLDEN_MODEL");
-    if (!path) {
-        print_message(
-            "skipped: LMK_GOLDEN_MODEL does not name the model of tests/golden/golden.json\n");
-        skip();
-    }
-    check_golden(path, "tests/golden/golden.json", 1e-3);
+    check_named_model(true, GOLDEN_TOLERANCE);
+}
+
+/* With the processor's own way of multiplying, whichever it is. */
+static void test_named_model_at_full_speed(void **state)
+{
+    (void)state;
+    check_named_model(false, 1e-2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tiny_slot),
-        cmocka_unit_test(test_tiny_slot_all),
-        cmocka_unit_test(test_tiny_stingy_all),
+        cmocka_unit_test(test_tiny_models),
         cmocka_unit_test(test_named_model),
+        cmocka_unit_test(test_named_model_at_full_speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,8 +58,15 @@ static void add_document(struct fixture *f, const uint32_t *tokens, size_t count
             .run_count = 1,
         };
     struct document document = {
-        .state = DOCUMENT_TEXT, .tier = LMK_TIER_F16, .block_count = blocks, .token_count = count,
-        .path = "golden", .title = "", .author = "", .language = "", .kind = "text",
+        .state = DOCUMENT_TEXT,
+        .tier = LMK_TIER_F16,
+        .block_count = blocks,
+        .token_count = count,
+        .path = "golden",
+        .title = "",
+        .author = "",
+        .language = "",
+        .kind = "text",
         .metadata = "{}",
     };
     struct store_batch *batch;

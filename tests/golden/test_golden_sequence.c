@@ -357,6 +357,7 @@ int main(int argc, char **argv)
     static struct CMUnitTest tests[MOST_CASES];
     static struct golden_case cases[MOST_CASES];
     size_t count = 1;
+    indexer_force_float32(true);
     if (argc == 3) {
         cases[0] = (struct golden_case){strdup(argv[1]), strdup(argv[2])};
         tests[0] = (struct CMUnitTest){cases[0].values, run_case, NULL, NULL, &cases[0]};

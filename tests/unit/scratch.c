@@ -146,7 +146,7 @@ char *scratch_prose(uint64_t seed, size_t words)
 }
 
 void reference_rotate(const struct model_shape *shape, const float *vector, double position,
-                  double *turned)
+                      double *turned)
 {
     for (size_t i = 0; i < shape->head_width; i += 2) {
         double angle = position * pow(shape->rope_base, -(double)i / shape->head_width);
@@ -157,7 +157,7 @@ void reference_rotate(const struct model_shape *shape, const float *vector, doub
 }
 
 double reference_score(const struct model_shape *shape, uint32_t part, const float *query,
-                   const float *landmark_key)
+                       const float *landmark_key)
 {
     size_t width = shape->head_width, sets = shape->memory_layer_count * (size_t)shape->kv_heads;
     size_t first = part == SEGMENT_JOINT ? 0 : part - 1,

@@ -35,10 +35,11 @@ char *scratch_prose(uint64_t seed, size_t words);
 
 /* A vector turned to a position, in double precision, pairs interleaved. */
 void reference_rotate(const struct model_shape *shape, const float *vector, double position,
-                  double *turned);
+                      double *turned);
 
-/* The score of a block for a query [part's width]: its landmark keys [M][G][W] turned to offset N. */
+/* The score of a block for a query [part's width]: its landmark keys [M][G][W] turned to offset N.
+ */
 double reference_score(const struct model_shape *shape, uint32_t part, const float *query,
-                   const float *landmark_key);
+                       const float *landmark_key);
 
 #endif

@@ -162,7 +162,8 @@ static void check(const char *source, size_t size)
     release(&cut);
 }
 
-/* `line`, over and over, each time with a number, with a line break and now and then a blank line. */
+/* `line`, over and over, each time with a number, with a line break and now and then a blank line.
+ */
 static void check_lines(const char *start, const char *line, const char *line_break)
 {
     char source[8192];
@@ -195,8 +196,10 @@ static void test_line_breaks(void **state)
 static void test_long_lines(void **state)
 {
     (void)state;
-    check_lines("", "a line of more than ninety letters is not one of a text that somebody wrapped by "
-                    "hand in his editor", "\r\n");
+    check_lines("",
+                "a line of more than ninety letters is not one of a text that somebody wrapped by "
+                "hand in his editor",
+                "\r\n");
 }
 
 static void test_byte_order_mark(void **state)
@@ -237,9 +240,9 @@ static void test_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),           cmocka_unit_test(test_line_breaks),
-        cmocka_unit_test(test_long_lines),      cmocka_unit_test(test_byte_order_mark),
-        cmocka_unit_test(test_invalid_bytes),   cmocka_unit_test(test_spelt_out_tokens),
+        cmocka_unit_test(test_plain),         cmocka_unit_test(test_line_breaks),
+        cmocka_unit_test(test_long_lines),    cmocka_unit_test(test_byte_order_mark),
+        cmocka_unit_test(test_invalid_bytes), cmocka_unit_test(test_spelt_out_tokens),
         cmocka_unit_test(test_lengths),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);

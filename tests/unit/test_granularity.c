@@ -63,8 +63,8 @@ static int close_group(void **state)
 static void open_fixture(struct fixture *f, size_t which, enum lmk_granularity kind, size_t k)
 {
     struct lmk_error error;
-    *f = (struct fixture){.collection = collections[which], .shape = &models[which]->shape,
-                          .kind = kind, .k = k};
+    *f = (struct fixture){
+        .collection = collections[which], .shape = &models[which]->shape, .kind = kind, .k = k};
     f->view = scratch_view(f->collection);
     while (!store_landmark_key(f->view, f->block_count, &f->landmarks[f->block_count], &error))
         assert_true(++f->block_count < MOST_BLOCKS);
@@ -81,13 +81,15 @@ static void close_fixture(struct fixture *f)
 }
 
 /* The landmark softmax of one row and head over all blocks. */
-static void softmax(const struct fixture *f, size_t m, size_t head, const float *query, double *probability)
+static void softmax(const struct fixture *f, size_t m, size_t head, const float *query,
+                    double *probability)
 {
     const struct model_shape *shape = f->shape;
     size_t group = head / (shape->heads / shape->kv_heads);
     double best = -INFINITY, sum = 0;
     for (size_t b = 0; b < f->block_count; b++) {
-        probability[b] = reference_score(shape, (uint32_t)(1 + m * shape->kv_heads + group), query, f->landmarks[b]);
+        probability[b] = reference_score(shape, (uint32_t)(1 + m * shape->kv_heads + group), query,
+                                         f->landmarks[b]);
         best = fmax(best, probability[b]);
     }
     for (size_t b = 0; b < f->block_count; b++)
@@ -97,8 +99,8 @@ static void softmax(const struct fixture *f, size_t m, size_t head, const float 
 }
 
 /* How a block is weighed for a row and head: by itself, by the best head, or by the best row. */
-static double weight(const struct fixture *f, double (*p)[MOST_HEADS][MOST_BLOCKS], size_t rows, size_t row,
-                     size_t head, size_t block)
+static double weight(const struct fixture *f, double (*p)[MOST_HEADS][MOST_BLOCKS], size_t rows,
+                     size_t row, size_t head, size_t block)
 {
     double best = p[row][head][block];
     for (size_t h = 0; f->kind == LMK_TOKEN && h < f->shape->heads; h++)
@@ -117,8 +119,9 @@ static size_t block_number(const struct fixture *f, const struct memory_block *b
     return 0;
 }
 
-static void check_choice(struct fixture *f, double (*p)[MOST_HEADS][MOST_BLOCKS], size_t rows, size_t row,
-                         size_t head, const struct memory_block *const *chosen, size_t count)
+static void check_choice(struct fixture *f, double (*p)[MOST_HEADS][MOST_BLOCKS], size_t rows,
+                         size_t row, size_t head, const struct memory_block *const *chosen,
+                         size_t count)
 {
     double worst_read = INFINITY, best_left = 0;
     bool read[MOST_BLOCKS] = {false};
@@ -239,11 +242,13 @@ static void test_reading_everything(void **state)
         assert_int_equal(sequence_open(&sequence, model, 70, false, NULL), LMK_OK);
         for (size_t b = 0; !kind && b < f.block_count; b++) {
             memory[b].landmark_key = f.landmarks[b];
-            assert_int_equal(store_keys_values(f.view, b, &memory[b].type, &memory[b].keys, &memory[b].values, NULL),
+            assert_int_equal(store_keys_values(f.view, b, &memory[b].type, &memory[b].keys,
+                                               &memory[b].values, NULL),
                              LMK_OK);
         }
         if (kind)
-            assert_int_equal(sequence_set_selector(sequence, granularity_selector(f.granularity), NULL), LMK_OK);
+            assert_int_equal(
+                sequence_set_selector(sequence, granularity_selector(f.granularity), NULL), LMK_OK);
         else
             assert_int_equal(sequence_set_memory(sequence, memory, f.block_count, NULL), LMK_OK);
         assert_int_equal(sequence_feed(sequence, tokens, 70, NULL, NULL), LMK_OK);
@@ -270,7 +275,8 @@ static void test_without_keys(void **state)
     struct lmk_answer *answer;
     struct lmk_error error;
     options.granularity = LMK_HEAD;
-    assert_int_equal(lmk_ask(collection, "What was it?", &options, &answer, &error), LMK_COLLECTION);
+    assert_int_equal(lmk_ask(collection, "What was it?", &options, &answer, &error),
+                     LMK_COLLECTION);
     assert_null(answer);
     assert_non_null(strstr(error.message, "not kept"));
     lmk_collection_close(collection);
@@ -293,10 +299,12 @@ static void test_segments_of_heads(void **state)
     scratch_index(collection, "long");
     lmk_collection_close(collection);
     collection = scratch_reader("long.lmk", models[0]);
-    assert_int_equal(lmk_search(collection, "Where is the onion?", &options, &scanned, &error), LMK_OK);
+    assert_int_equal(lmk_search(collection, "Where is the onion?", &options, &scanned, &error),
+                     LMK_OK);
     lmk_collection_close(collection);
     collection = scratch_writer("long.lmk", models[0]);
-    assert_int_equal(lmk_search(collection, "Where is the onion?", &options, &found, &error), LMK_OK);
+    assert_int_equal(lmk_search(collection, "Where is the onion?", &options, &found, &error),
+                     LMK_OK);
     assert_int_equal(lmk_info(collection, &info, &error), LMK_OK);
     assert_true(info.blocks > 256);
     assert_int_equal(info.segments, 5); /* joint, and 2 layers of 2 heads */
@@ -314,12 +322,9 @@ static void test_segments_of_heads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_head),
-        cmocka_unit_test(test_token),
-        cmocka_unit_test(test_chunk),
-        cmocka_unit_test(test_reading_everything),
-        cmocka_unit_test(test_without_keys),
-        cmocka_unit_test(test_segments_of_heads),
+        cmocka_unit_test(test_head),         cmocka_unit_test(test_token),
+        cmocka_unit_test(test_chunk),        cmocka_unit_test(test_reading_everything),
+        cmocka_unit_test(test_without_keys), cmocka_unit_test(test_segments_of_heads),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
 }

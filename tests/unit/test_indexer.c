@@ -320,6 +320,51 @@ static void test_landmarks_alone(void **state)
     random_model_free(model);
 }
 
+/* How far apart two documents are, as a share of their size. */
+static double distance(const struct document *left, const struct document *right)
+{
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < left->blocks * left->row_floats; i++) {
+        difference += pow((double)left->keys[i] - right->keys[i], 2);
+        difference += pow((double)left->values[i] - right->values[i], 2);
+        size += pow(right->keys[i], 2) + pow(right->values[i], 2);
+    }
+    return sqrt(difference / size);
+}
+
+static void test_bfloat16(void **state)
+{
+    (void)state;
+    struct model_shape shape = small;
+    shape.width = 256;
+    shape.feed_forward = 300;
+    struct lmk_model *model = random_model_new(&shape, 71);
+    struct indexer *fast = open_indexer(model);
+    indexer_force_float32(true);
+    struct indexer *exact = open_indexer(model);
+    indexer_force_float32(false);
+    assert_string_equal(indexer_precision(exact), "float32");
+    if (strcmp(indexer_precision(fast), "bfloat16") == 0) {
+        struct document expected = document_new(&shape, 12, 72);
+        struct document whole = document_new(&shape, 12, 72), cut = document_new(&shape, 12, 72);
+        index_in_cuts(exact, &shape, &expected, 12);
+        index_in_cuts(fast, &shape, &whole, 12);
+        index_in_cuts(fast, &shape, &cut, 5);
+        assert_same_document(&cut, &whole);
+        if (!(distance(&whole, &expected) < 1e-2))
+            fail_msg("bfloat16 is off by %g", distance(&whole, &expected));
+        assert_true(distance(&whole, &expected) > 1e-4);
+        document_free(&expected);
+        document_free(&whole);
+        document_free(&cut);
+    } else {
+        print_message("this processor does not multiply bfloat16\n");
+    }
+    indexer_close(fast);
+    indexer_close(exact);
+    random_model_free(model);
+}
+
 static void test_operations(void **state)
 {
     (void)state;
@@ -340,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_documents_together),
         cmocka_unit_test(test_landmarks_alone),
+        cmocka_unit_test(test_bfloat16),
         cmocka_unit_test(test_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

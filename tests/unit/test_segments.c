@@ -19,7 +19,7 @@ struct mirror {
     struct lmk_collection *collection;
     struct random_source random;
     size_t blocks;
-    float *keys;             /* [MOST_BLOCKS][M][G][W] */
+    float *keys;                /* [MOST_BLOCKS][M][G][W] */
     bool findable[MOST_BLOCKS]; /* has a landmark, and its document is there */
     struct document documents[MOST_DOCUMENTS];
     size_t document_count;
@@ -67,15 +67,23 @@ static size_t add_text(struct mirror *mirror, size_t blocks)
     struct store_batch *batch;
     struct lmk_error error;
     assert_true(mirror->blocks + blocks <= MOST_BLOCKS && index < MOST_DOCUMENTS);
-    *document = (struct document){.state = DOCUMENT_TEXT, .tier = LMK_TIER_NONE, .path = "a.txt",
-                                  .title = "", .author = "", .language = "", .kind = "text",
-                                  .metadata = "{}", .block_count = blocks, .token_count = blocks};
+    *document = (struct document){.state = DOCUMENT_TEXT,
+                                  .tier = LMK_TIER_NONE,
+                                  .path = "a.txt",
+                                  .title = "",
+                                  .author = "",
+                                  .language = "",
+                                  .kind = "text",
+                                  .metadata = "{}",
+                                  .block_count = blocks,
+                                  .token_count = blocks};
     memcpy(document->hash, &index, sizeof index);
     uint32_t token = 7;
     struct map_run run = {0, 0};
     struct block_text *texts = calloc(blocks, sizeof *texts);
     for (size_t b = 0; b < blocks; b++)
-        texts[b] = (struct block_text){.token_count = 1, .tokens = &token, .runs = &run, .run_count = 1};
+        texts[b] =
+            (struct block_text){.token_count = 1, .tokens = &token, .runs = &run, .run_count = 1};
     must(store_batch_begin(mirror->collection->store, &batch, &error), &error);
     must(store_add_document(batch, document, texts, &error), &error);
     must(store_commit(batch, &error), &error);
@@ -92,13 +100,15 @@ static void add_landmarks(struct mirror *mirror, size_t index)
     size_t width = model_landmark_width(&model->shape), count = document->block_count;
     float *keys = mirror->keys + document->first_block * width;
     struct random_source shared = {77};
-    float *common = random_normals(&shared, width, 3), *own = random_normals(&mirror->random, count * width, 1);
+    float *common = random_normals(&shared, width, 3),
+          *own = random_normals(&mirror->random, count * width, 1);
     for (size_t i = 0; i < count * width; i++)
         keys[i] = common[i % width] + own[i];
     struct store_batch *batch;
     struct lmk_error error;
     must(store_batch_begin(mirror->collection->store, &batch, &error), &error);
-    must(store_put_blocks(batch, document, document->first_block, count, keys, NULL, NULL, &error), &error);
+    must(store_put_blocks(batch, document, document->first_block, count, keys, NULL, NULL, &error),
+         &error);
     must(store_set_state(batch, document->id, DOCUMENT_LANDMARKS, &error), &error);
     must(store_commit(batch, &error), &error);
     for (size_t b = 0; b < count; b++)
@@ -133,7 +143,8 @@ static void build(struct mirror *mirror, uint32_t part)
     must(segments_build(mirror->collection, part, &error), &error);
 }
 
-static size_t list_segments(struct mirror *mirror, uint32_t part, struct segment_record *records, size_t most)
+static size_t list_segments(struct mirror *mirror, uint32_t part, struct segment_record *records,
+                            size_t most)
 {
     struct buffer all;
     size_t count = 0;
@@ -157,28 +168,32 @@ static int by_score(const void *left, const void *right)
     return a->score < b->score ? 1 : a->score > b->score ? -1 : a->block < b->block ? -1 : 1;
 }
 
-static size_t rank_all(const struct mirror *mirror, uint32_t part, const float *query, struct candidate *ranked)
+static size_t rank_all(const struct mirror *mirror, uint32_t part, const float *query,
+                       struct candidate *ranked)
 {
     size_t count = 0, width = model_landmark_width(&model->shape);
     for (size_t b = 0; b < mirror->blocks; b++)
         if (mirror->findable[b])
-            ranked[count++] = (struct candidate){b, reference_score(&model->shape, part, query, mirror->keys + b * width)};
+            ranked[count++] = (struct candidate){
+                b, reference_score(&model->shape, part, query, mirror->keys + b * width)};
     qsort(ranked, count, sizeof *ranked, by_score);
     return count;
 }
 
-/* The `wanted` best must be those of the reference, in its order: where scores are as good as equal,
- * either may come first. */
+/* The `wanted` best must be those of the reference, in its order: where scores are as good as
+ * equal, either may come first. */
 static void check_search(struct mirror *mirror, uint32_t part, size_t wanted)
 {
     static struct candidate expected[MOST_BLOCKS], candidates[MOST_BLOCKS];
-    size_t width = part == SEGMENT_JOINT ? model_landmark_width(&model->shape) : model->shape.head_width;
+    size_t width =
+        part == SEGMENT_JOINT ? model_landmark_width(&model->shape) : model->shape.head_width;
     float *query = random_normals(&mirror->random, width, 1);
     size_t count = rank_all(mirror, part, query, expected), found = 0;
     bool seen[MOST_BLOCKS] = {false};
     struct lmk_error error;
     struct store_view *view = scratch_view(mirror->collection);
-    must(segments_search(mirror->collection, view, part, query, wanted, candidates, &found, &error), &error);
+    must(segments_search(mirror->collection, view, part, query, wanted, candidates, &found, &error),
+         &error);
     store_view_end(view);
     assert_int_equal(found, count < wanted ? count : wanted);
     for (size_t i = 0; i < found; i++) {
@@ -358,8 +373,8 @@ static void test_reader_during_merge(void **state)
     mirror_close(&mirror);
 }
 
-/* An approximate index is rescored with the true keys: what it finds has the right scores and order,
- * and it misses few of the best. */
+/* An approximate index is rescored with the true keys: what it finds has the right scores and
+ * order, and it misses few of the best. */
 static void test_approximate(void **state)
 {
     (void)state;
@@ -377,10 +392,13 @@ static void test_approximate(void **state)
     for (size_t round = 0; round < 20; round++) {
         float *query = random_normals(&mirror.random, width, 1);
         rank_all(&mirror, SEGMENT_JOINT, query, expected);
-        must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 10, found, &count, &error), &error);
+        must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 10, found, &count,
+                             &error),
+             &error);
         assert_int_equal(count, 10);
         for (size_t i = 0; i < 10; i++) {
-            double score = reference_score(&model->shape, SEGMENT_JOINT, query, mirror.keys + found[i].block * width);
+            double score = reference_score(&model->shape, SEGMENT_JOINT, query,
+                                           mirror.keys + found[i].block * width);
             assert_true(fabs(found[i].score - score) < 1e-4);
             assert_true(!i || found[i - 1].score >= found[i].score);
             hits += found[i].score >= expected[9].score - 1e-4;
@@ -437,11 +455,14 @@ static void test_damaged_file(void **state)
     struct candidate candidate;
     size_t found, problems = 0;
     float *query = random_normals(&mirror.random, model_landmark_width(&model->shape), 1);
-    assert_int_equal(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 1, &candidate, &found, &error),
+    assert_int_equal(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 1, &candidate,
+                                     &found, &error),
                      LMK_CORRUPT);
     assert_non_null(strstr(error.message, record.name));
     uint64_t checked;
-    assert_int_equal(segments_verify(mirror.collection, view, note_problem, &problems, &checked, &error), LMK_OK);
+    assert_int_equal(
+        segments_verify(mirror.collection, view, note_problem, &problems, &checked, &error),
+        LMK_OK);
     assert_int_equal(checked, 1);
     assert_int_equal(problems, 1);
     store_view_end(view);
@@ -463,11 +484,16 @@ static void test_reading_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scan),         cmocka_unit_test(test_segment),
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_removal),
-        cmocka_unit_test(test_growth),       cmocka_unit_test(test_waiting_documents),
-        cmocka_unit_test(test_reader_during_merge), cmocka_unit_test(test_approximate),
-        cmocka_unit_test(test_bad_factory),  cmocka_unit_test(test_damaged_file),
+        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_segment),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_waiting_documents),
+        cmocka_unit_test(test_reader_during_merge),
+        cmocka_unit_test(test_approximate),
+        cmocka_unit_test(test_bad_factory),
+        cmocka_unit_test(test_damaged_file),
         cmocka_unit_test(test_reading_only),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

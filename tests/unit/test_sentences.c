@@ -98,8 +98,8 @@ static void test_lines(void **state)
 static void test_other_letters(void **state)
 {
     (void)state;
-    EXPECT("\xc3\x89tait-ce vrai? \xc3\x80 demain. \xe2\x80\x94 Oui.",
-           "\xc3\x89tait-ce vrai?", "\xc3\x80 demain.", "\xe2\x80\x94 Oui.");
+    EXPECT("\xc3\x89tait-ce vrai? \xc3\x80 demain. \xe2\x80\x94 Oui.", "\xc3\x89tait-ce vrai?",
+           "\xc3\x80 demain.", "\xe2\x80\x94 Oui.");
     /* not the abbreviation M. */
     EXPECT("Caf\xc3\xa9M. Voici.", "Caf\xc3\xa9M.", "Voici.");
 }
@@ -164,10 +164,10 @@ static void test_long_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends),         cmocka_unit_test(test_abbreviations),
-        cmocka_unit_test(test_initials),     cmocka_unit_test(test_quotes),
-        cmocka_unit_test(test_lines),        cmocka_unit_test(test_other_letters),
-        cmocka_unit_test(test_cut_text),     cmocka_unit_test(test_any_bytes),
+        cmocka_unit_test(test_ends),      cmocka_unit_test(test_abbreviations),
+        cmocka_unit_test(test_initials),  cmocka_unit_test(test_quotes),
+        cmocka_unit_test(test_lines),     cmocka_unit_test(test_other_letters),
+        cmocka_unit_test(test_cut_text),  cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_long_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

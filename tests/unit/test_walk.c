@@ -47,9 +47,10 @@ static void expect(const char *const *names, size_t name_count, const char *cons
 static int make_tree(void **state)
 {
     static const char *const names[] = {
-        "books/b.txt",      "books/a.md",        "books/sub/deep/z.TXT", "books/sub/c.text",
-        "books/notes.pdf",  "books/.hidden.txt", "books/.git/d.txt",     "books/e.markdown",
-        "books/Makefile",   "outside/f.txt",     "plain.dat",            ".dotted/g.txt",
+        "books/b.txt",      "books/a.md",       "books/sub/deep/z.TXT",
+        "books/sub/c.text", "books/notes.pdf",  "books/.hidden.txt",
+        "books/.git/d.txt", "books/e.markdown", "books/Makefile",
+        "outside/f.txt",    "plain.dat",        ".dotted/g.txt",
         "empty/nothing.xy",
     };
     if (scratch_open(state))
@@ -66,8 +67,8 @@ static void test_folder(void **state)
 {
     (void)state;
     const char *const books[] = {"books"};
-    const char *const files[] = {"books/a.md", "books/b.txt", "books/e.markdown", "books/sub/c.text",
-                                 "books/sub/deep/z.TXT"};
+    const char *const files[] = {"books/a.md", "books/b.txt", "books/e.markdown",
+                                 "books/sub/c.text", "books/sub/deep/z.TXT"};
     expect(books, 1, files, 5);
     /* A link that is named is followed, and the paths are those of the files themselves. */
     const char *const shelf[] = {"shelf/"};
@@ -132,8 +133,8 @@ static void test_locked_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_folder),  cmocka_unit_test(test_named),
-        cmocka_unit_test(test_nothing), cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_folder),        cmocka_unit_test(test_named),
+        cmocka_unit_test(test_nothing),       cmocka_unit_test(test_missing),
         cmocka_unit_test(test_locked_folder),
     };
     return cmocka_run_group_tests(tests, make_tree, scratch_close);
