@@ -27,7 +27,7 @@ void kernel_add_scaled(const float *addend, float factor, size_t count, float *s
 /* Inner product, summed in float32 over several lanes. */
 float kernel_dot(const float *left, const float *right, size_t count);
 
-/* exp(x) to 4e-7 of its size for -87 <= x <= 88; below, also for minus infinity, 0; above, exp(88). */
+/* exp(x) to 4e-7 of its size for -87 <= x <= 88; below (minus infinity too) 0, above exp(88). */
 float kernel_exp(float x);
 
 /* values[i] = exp(values[i] - maximum), with `maximum` the largest one; returns their sum. Minus

@@ -30,8 +30,10 @@ struct merger {
     size_t symbol_count, symbol_capacity;
     struct candidate *candidates; /* a heap: none is smaller than its parent */
     size_t candidate_count, candidate_capacity;
-    uint32_t *splits; /* [table->count] bytes of the left part of an unused piece when it was last
-                         seen; NULL: there are none */
+    /* [table->count] bytes of the left one of the two parts that an unused piece was merged from:
+     * always the same two, as what lies around a piece has no part in its merges. 0: not seen yet;
+     * NULL: the vocabulary has no unused pieces. */
+    uint32_t *splits;
     struct buffer *ids;
     struct lmk_error *error;
 };
@@ -65,8 +67,7 @@ static bool joined(const struct neighbours *neighbours, uint32_t left, uint32_t 
 
 void neighbours_init(struct neighbours *neighbours, const struct piece_table *table)
 {
-    /* How an unused piece is taken apart depends on the whole text: then nothing may be cut. */
-    memset(neighbours->bits, table->has_unused ? 0xFF : 0, sizeof neighbours->bits);
+    memset(neighbours->bits, 0, sizeof neighbours->bits);
     for (size_t id = 0; id < table->count; id++) {
         const struct table_piece *piece = &table->pieces[id];
         uint32_t left = 0;

@@ -78,6 +78,7 @@ static void test_names_from_the_text(void **state)
                  "NEAL, THE MILLER", "JAMES OTIS");
     expect_names("a.txt", "Some Stories by Charles Dickens\n\n\nContents:\n", "Some Stories",
                  "Charles Dickens");
+    expect_names("a.txt", "Death by Chocolate\n\nIt was late.\n", "Death by Chocolate", "");
     expect_names("a.txt", "Stand by me\n\nIt was late.\n", "Stand by me", "");
     expect_names("a.txt", "THE LIFE\n\nOF\n\nLORD NELSON.\n\nBy Robert Southey (1774-1843)\n",
                  "THE LIFE OF LORD NELSON", "Robert Southey");

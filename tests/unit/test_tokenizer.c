@@ -118,6 +118,52 @@ static void test_equal_scores_go_from_left_to_right(void **state)
     tokenizer_close(tokenizer);
 }
 
+static void test_order_of_scores(void **state)
+{
+    (void)state;
+    start_vocabulary();
+    add("ab", 0.0F, PIECE_NORMAL);
+    add("bc", -0.0F, PIECE_NORMAL); /* the same score */
+    add("de", -1, PIECE_NORMAL);
+    add("ef", 1, PIECE_NORMAL);
+    add("fg", 2, PIECE_NORMAL);
+    add("gh", -0.5F, PIECE_NORMAL);
+    struct tokenizer *tokenizer = opened();
+    EXPECT(tokenizer, "abc", "<0x20>", "ab", "<0x63>");
+    EXPECT(tokenizer, "def", "<0x20>", "<0x64>", "ef");
+    EXPECT(tokenizer, "efgh", "<0x20>", "<0x65>", "fg", "<0x68>");
+    tokenizer_close(tokenizer);
+}
+
+static void test_user_pieces_are_never_merged(void **state)
+{
+    (void)state;
+    start_vocabulary();
+    add("ab", 0, PIECE_USER);
+    add("abab", 0, PIECE_USER);
+    add("c", -1, PIECE_NORMAL);
+    add("abc", -1, PIECE_NORMAL);
+    add("cab", -1, PIECE_NORMAL);
+    struct tokenizer *tokenizer = opened();
+    EXPECT(tokenizer, "abc", "<0x20>", "ab", "c");
+    EXPECT(tokenizer, "cababab", "<0x20>", "c", "abab", "ab");
+    tokenizer_close(tokenizer);
+}
+
+static void test_bare_space_in_a_piece(void **state)
+{
+    (void)state;
+    start_vocabulary();
+    add(" a", -1, PIECE_NORMAL); /* no text becomes it */
+    add(SPACE "a", -2, PIECE_NORMAL);
+    struct tokenizer *tokenizer = opened();
+    size_t size;
+    EXPECT(tokenizer, "a", SPACE "a");
+    assert_memory_equal(tokenizer_bytes(tokenizer, 262, &size), " a", 2);
+    assert_int_equal(size, 2);
+    tokenizer_close(tokenizer);
+}
+
 static void test_spelt_out_pieces_are_ordinary_text(void **state)
 {
     (void)state;
@@ -386,6 +432,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merges_by_score),
         cmocka_unit_test(test_equal_scores_go_from_left_to_right),
+        cmocka_unit_test(test_order_of_scores),
+        cmocka_unit_test(test_user_pieces_are_never_merged),
+        cmocka_unit_test(test_bare_space_in_a_piece),
         cmocka_unit_test(test_spelt_out_pieces_are_ordinary_text),
         cmocka_unit_test(test_space_mark_in_the_text),
         cmocka_unit_test(test_prefix_space),
