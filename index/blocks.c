@@ -35,6 +35,16 @@ static size_t cut_runs(const struct normalised_text *text, size_t *at, uint64_t 
     return count;
 }
 
+/* Behind the last byte's source, without the white space that was dropped there. */
+static uint64_t source_end(const struct normalised_text *text, const struct block_text *block)
+{
+    uint64_t end = block->text_start + block->text_size, next = normalised_source(text, end);
+    if (!block->text_size)
+        return block->source_start;
+    uint64_t behind = normalised_source(text, end - 1) + 1;
+    return behind < next ? behind : next; /* the last bytes of a U+FFFD have none of their own */
+}
+
 static void cut(struct document_blocks *result, const struct lmk_model *model,
                 const struct normalised_text *text)
 {
@@ -54,8 +64,7 @@ static void cut(struct document_blocks *result, const struct lmk_model *model,
             cut_runs(text, &run_at, block->text_start, text_at, result->runs + runs_used);
         runs_used += block->run_count;
         block->source_start = block->runs[0].source;
-        block->source_end =
-            block->text_size ? normalised_source(text, text_at - 1) + 1 : block->source_start;
+        block->source_end = source_end(text, block);
     }
 }
 

@@ -14,6 +14,7 @@ struct surroundings {
     uint64_t text_start;           /* of `text` in the document */
     size_t block_start, block_end; /* in `text` */
     struct buffer tokens;          /* of the block itself */
+    uint64_t source_end;           /* of the last block */
     bool starts_document;
 };
 
@@ -34,6 +35,7 @@ static enum lmk_status add_block(struct surroundings *around,
     size_t before = around->text.size;
     status = tokenizer_decode(collection->model->tokenizer, text.tokens, text.token_count, first,
                               &around->text, error);
+    around->source_end = text.source_end;
     if (main) {
         around->block_start = before;
         around->block_end = around->text.size;
@@ -56,7 +58,8 @@ static uint64_t source_of(const struct surroundings *around, size_t offset)
 
 static uint64_t source_end_of(const struct surroundings *around, size_t end)
 {
-    return end ? source_of(around, end - 1) + 1 : source_of(around, 0);
+    uint64_t behind = end ? source_of(around, end - 1) + 1 : source_of(around, 0);
+    return behind < around->source_end ? behind : around->source_end;
 }
 
 /* Attention that falls on bytes [start, end) of the text. */

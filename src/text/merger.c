@@ -150,12 +150,6 @@ static struct candidate pop(struct merger *merger)
 
 /* ---- Merging */
 
-/* SentencePiece splits at user-defined pieces first and never merges across them. */
-static bool frozen(const struct merger *merger, const struct symbol *symbol)
-{
-    return symbol->id != NO_PIECE && merger->table->pieces[symbol->id].type == PIECE_USER;
-}
-
 /* Proposes symbol `index` and the one after it, if their union is a piece. */
 static void propose(struct merger *merger, uint32_t index)
 {
@@ -163,8 +157,6 @@ static void propose(struct merger *merger, uint32_t index)
     if (left->next == NO_SYMBOL)
         return;
     const struct symbol *right = &merger->symbols[left->next];
-    if (frozen(merger, left) || frozen(merger, right))
-        return;
     uint32_t id = piece_table_find(merger->table, left->text, (size_t)left->size + right->size);
     if (id == NO_PIECE)
         return;
@@ -181,8 +173,7 @@ static void merge(struct merger *merger, struct candidate candidate)
     if (left->size == 0 || left->next == NO_SYMBOL)
         return;
     struct symbol *right = &merger->symbols[left->next];
-    /* One of the two may have been merged with another since: then they are longer than the piece.
-     */
+    /* One of the two may have been merged since: then they are longer than the piece. */
     if (left->size + right->size != merger->table->pieces[candidate.id].size)
         return;
     left->size += right->size;
@@ -273,18 +264,24 @@ static uint32_t user_piece(const struct piece_table *table, const char *text, si
     return NO_PIECE;
 }
 
+/* User-defined pieces come first and stay as they are: each is a stretch by itself. */
 static enum lmk_status merge_stretches(struct merger *merger, const struct neighbours *neighbours,
                                        const char *text, size_t size)
 {
     enum lmk_status status = LMK_OK;
     uint32_t left = 0;
+    bool user = false;
     for (size_t i = 0, start = 0, length; i < size && !status; i += length) {
         uint32_t id = user_piece(merger->table, text + i, size - i), right = 0;
-        length =
-            id == NO_PIECE ? character_length(text + i, size - i) : merger->table->pieces[id].size;
-        if (id == NO_PIECE)
+        bool cut = user || i - start >= STRETCH_MAX;
+        user = id != NO_PIECE;
+        if (user) {
+            length = merger->table->pieces[id].size;
+        } else {
+            length = character_length(text + i, size - i);
             right = packed(text + i, length);
-        if (!joined(neighbours, left, right) || i - start >= STRETCH_MAX) {
+        }
+        if (cut || user || !joined(neighbours, left, right)) {
             status = finish_stretch(merger);
             start = i;
         }

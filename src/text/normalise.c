@@ -192,6 +192,6 @@ uint64_t normalised_source(const struct normalised_text *text, uint64_t offset)
     }
     uint64_t source = text->runs[low].source + (offset - text->runs[low].text);
     /* The last bytes of a U+FFFD may have none of their own in the source. */
-    bool past_next = high < text->run_count && source > text->runs[high].source;
-    return past_next ? text->runs[high].source : source;
+    uint64_t end = high < text->run_count ? text->runs[high].source : text->source_size;
+    return source < end ? source : end;
 }

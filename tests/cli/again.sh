@@ -52,3 +52,12 @@ count
 try "$LMK" verify -c a.lmk | sed 's/, [0-9]* values/, N values/'
 for id in $("$LMK" list -c a.lmk --json | show value id); do echo "$id"; done | sort | uniq -d
 "$LMK" search -c a.lmk --json --top 30 "what did the fox carry" | show places | sort | cut -d' ' -f3- | sort | uniq -c | sed 's/^ *//'
+echo "---- the last object that index --json prints"
+"$LMK" index -q -t 1 -c b.lmk --kv f16 --json books | tail -n 1 >report.json
+show members <report.json
+/usr/bin/python3 -c '
+import json
+report = json.load(open("report.json"))
+print(report["documents"], report["tokens"] > 1000, report["seconds"] >= report["model_seconds"] > 0)
+rate = report["tokens_per_second"]
+print(report["tokens"] / report["seconds"] <= rate * 1.001, rate <= 1.001 * report["tokens"] / report["model_seconds"])'

@@ -558,6 +558,26 @@ static void test_small_collection(void **state)
     lmk_collection_close(small);
 }
 
+/* The last byte of a file is none of UTF-8: three bytes of text, one of source. */
+static void test_range_at_the_end(void **state)
+{
+    (void)state;
+    struct lmk_results *results;
+    struct lmk_error error;
+    const char *source = "A text that ends badly \xff";
+    scratch_write_text("bad/a.txt", source);
+    struct lmk_collection *bad = scratch_create("bad.lmk", model, LMK_TIER_F16, NULL);
+    scratch_index(bad, "bad");
+    must(lmk_search(bad, question, NULL, &results, &error), &error);
+    assert_int_equal(results->count, 1);
+    assert_string_equal(results->passages[0].text, "A text that ends badly \xef\xbf\xbd");
+    assert_int_equal(results->passages[0].source_start, 0);
+    assert_int_equal(results->passages[0].source_end, strlen(source));
+    assert_int_equal(results->passages[0].mark_source_end, strlen(source));
+    lmk_results_free(results);
+    lmk_collection_close(bad);
+}
+
 static void test_landmarks_only(void **state)
 {
     (void)state;
@@ -665,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_finer),
         cmocka_unit_test(test_small_collection),
         cmocka_unit_test(test_landmarks_only),
+        cmocka_unit_test(test_range_at_the_end),
         cmocka_unit_test(test_empty_collection),
         cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_without_model),

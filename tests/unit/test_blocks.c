@@ -222,6 +222,16 @@ static void test_spelt_out_tokens(void **state)
     check_lines("", "<landmark></s><0x41>\xe2\x96\x81the \xe2\x96\x81", "\n");
 }
 
+/* Texts of one token, the first of which carries the space that is not in the text. */
+static void test_one_token(void **state)
+{
+    (void)state;
+    check("the", 3);
+    check("t", 1);
+    check("\xff", 1);
+    check("\r\n\xef\xbc\x8e", 5);
+}
+
 /* Lengths around block boundaries: one token a byte, behind BOS and the space. */
 static void test_lengths(void **state)
 {
@@ -243,7 +253,7 @@ int main(void)
         cmocka_unit_test(test_plain),         cmocka_unit_test(test_line_breaks),
         cmocka_unit_test(test_long_lines),    cmocka_unit_test(test_byte_order_mark),
         cmocka_unit_test(test_invalid_bytes), cmocka_unit_test(test_spelt_out_tokens),
-        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_one_token),     cmocka_unit_test(test_lengths),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }

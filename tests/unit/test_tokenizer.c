@@ -122,8 +122,8 @@ static void test_order_of_scores(void **state)
 {
     (void)state;
     start_vocabulary();
-    add("ab", 0.0F, PIECE_NORMAL);
-    add("bc", -0.0F, PIECE_NORMAL); /* the same score */
+    add("ab", -0.0F, PIECE_NORMAL);
+    add("bc", 0.0F, PIECE_NORMAL); /* the same score */
     add("de", -1, PIECE_NORMAL);
     add("ef", 1, PIECE_NORMAL);
     add("fg", 2, PIECE_NORMAL);
