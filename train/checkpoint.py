@@ -3,7 +3,9 @@ import os
 
 import torch
 
-from .weights import load_weights, named_weights
+from .config import load_config
+from .model import LandmarkModel
+from .weights import load_weights, model_from_gguf, named_weights
 
 
 def save(path, model, **extra):
@@ -18,6 +20,15 @@ def load(path, model):
     content = torch.load(path, map_location="cpu")
     load_weights(model, content.pop("weights"))
     return content
+
+
+def open_model(path, config=""):
+    """A model on the CPU from a GGUF file, or from a checkpoint and its config file."""
+    if path.endswith(".gguf"):
+        return model_from_gguf(path)[0]
+    model = LandmarkModel(load_config(config)[0])
+    load(path, model)
+    return model
 
 
 def load_training(path, optimisers):

@@ -24,6 +24,7 @@ class Shape:
     slot: bool = True              # position mapping "slot"; otherwise "stingy"
     rotary_base: float = 10000.0
     epsilon: float = 1e-5
+    tied: bool = True              # the output matrix is the embedding
 
     @property
     def rows(self):

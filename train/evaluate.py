@@ -2,14 +2,18 @@
 
     python3 -m train.evaluate --config FILE (--checkpoint FILE | --gguf FILE) --tokenizer MODEL --text FOLDER --parts FOLDER
                               --questions FILE --out FILE.json [--pieces tokenizer.json --teacher MODEL.onnx]
-                              [--ask 2000] [--blocks 30000] [--batches 6]
+                              [--ask 2000] [--blocks 30000] [--batches 6] [--only NAME ...]
 
 Retrieval: held-out passages packed one after another into contexts of 32 blocks, and each as its own document; a hit is
 any block that overlaps the gold passage. Once among these blocks alone, once with further held-out texts (--text) up to
 --blocks. Landmarks alone, BM25 on token ids of each block, their z-scored sum, and the teacher on each block alone.
 
+Answers: exact match and F1 of greedy answers to extractive questions, the passage being somewhere in a context of 32
+blocks that is read whole, and with 8 blocks retrieved from --blocks.
+
 Reading: the tasks of training on held-out contexts (--parts, --questions), teacher-forced by kind, and greedy answers to
-real questions (exact match and F1). Language: loss on held-out text with and without memory.
+real questions (exact match and F1). Language: loss on held-out text with and without memory. Perplexity: of held-out books
+through memory (perplexity.py).
 """
 import argparse
 import dataclasses
@@ -28,12 +32,18 @@ from .config import load_config
 from .data import QUERY_PIECES, KINDS, StepShape
 from .feed import Feed
 from .pack import BLOCK, document_blocks
+from .parallel import Group
 from .teacher import INSTRUCTION, Teacher, WordPiece, padded
+from .perplexity import perplexity
+from .query import answers, as_pool, greedy, query_vectors
 from .tokenizer import BOS, NEWLINE, load, prompt_ids
 from .train import Trainer
 
+PARTS = ("reading", "retrieval", "answers", "language", "perplexity")
 SOURCES = ("squad-split", "squad-sample", "squad-sentences", "fairytaleqa")
 CONTEXT = 32
+READ = 8            # blocks that an answer reads
+ANSWER = 16         # tokens of an answer at most
 
 
 # ---------------------------------------------------------------- what is searched
@@ -121,29 +131,15 @@ def further_texts(folder, encode, blocks):
 
 
 @torch.no_grad()
-def landmark_vectors(trainer, collection, batch=16):
-    """-> joint landmarks [C * 32, D'] on the device"""
-    out, top = [], max(trainer.shape.memory_layers)
+def index_collection(trainer, collection, batch=16):
+    """Yields (joint landmarks [b * 32, D'], pool of these blocks) of some contexts after another."""
+    top = max(trainer.shape.memory_layers)
     for first in range(0, len(collection.contexts), batch):
         tokens = torch.from_numpy(np.stack(collection.contexts[first:first + batch]).astype(np.int64)).to(trainer.device)
         documents = torch.from_numpy(np.stack(collection.documents[first:first + batch])).to(trainer.device)
         rows = torch.cat((tokens, torch.full_like(tokens[:, :, :1], trainer.shape.landmark)), 2).flatten(1)
         _, memory = trainer.model.run_documents(rows, documents, trainer.dtype, top)
-        out.append(trainer.model.landmark_keys(memory).flatten(2).flatten(0, 1))
-    return torch.cat(out)
-
-
-@torch.no_grad()
-def query_vectors(trainer, prompts, batch=512):
-    """prompts: lists of fewer than 64 ids -> [Q, D']"""
-    out = []
-    for first in range(0, len(prompts), batch):
-        part = prompts[first:first + batch]
-        rows = torch.from_numpy(padded(part, BLOCK).astype(np.int64)).to(trainer.device)
-        tokens = torch.arange(BLOCK) < torch.tensor([len(p) for p in part])[:, None]
-        queries = trainer.model.run_prompts(rows, dtype=trainer.dtype)
-        out.append(trainer.model.pooled_query(queries, tokens.to(trainer.device)).flatten(1))
-    return torch.cat(out)
+        yield trainer.model.landmark_keys(memory).flatten(2).flatten(0, 1), as_pool(memory, trainer.shape.rows)
 
 
 def bm25_scores(blocks, queries, k1=1.2, b=0.75):
@@ -183,34 +179,40 @@ def hits(scores, spans, at=(1, 5, 20, 100)):
     return out
 
 
+def landmark_scores(trainer, asked, tokenizer, keys):
+    """keys [M, D'] -> scores of the questions in `asked` [Q, M]"""
+    prompts = [prompt_ids(tokenizer.encode, question, BLOCK) for question, _, _ in asked]
+    return query_vectors(trainer.model, prompts, trainer.dtype) @ keys.t()
+
+
 def retrieval(trainer, collection, asked, tokenizer, teacher, pieces):
-    """asked: [(question, passage number)] -> {method: hits}"""
+    """asked: [(question, passage number, answers)] -> {method: hits}"""
     kept = collection.kept()
     number = np.cumsum(kept) - 1
-    spans = [tuple(number[list(collection.spans[passage])]) for _, passage in asked]
-    prompts = [prompt_ids(tokenizer.encode, question)[:BLOCK - 1] for question, _ in asked]
-    keys = landmark_vectors(trainer, collection)[torch.from_numpy(kept).to(trainer.device)]
-    landmark = (query_vectors(trainer, prompts) @ keys.t()).cpu().numpy()
+    spans = [tuple(number[list(collection.spans[passage])]) for _, passage, _ in asked]
+    keys = torch.cat([keys for keys, _ in index_collection(trainer, collection)])[torch.from_numpy(kept).to(trainer.device)]
+    landmark = landmark_scores(trainer, asked, tokenizer, keys).cpu().numpy()
     blocks = np.concatenate(collection.contexts)[kept]
-    lexical = bm25_scores(blocks, [tokenizer.encode(question) for question, _ in asked])
+    lexical = bm25_scores(blocks, [tokenizer.encode(question) for question, _, _ in asked])
     both = z_scored(landmark) + z_scored(lexical)
     out = {"blocks": len(blocks), "questions": len(asked), "landmark": hits(landmark, spans), "bm25": hits(lexical, spans),
            "sum": hits(both, spans)}
     if teacher:
         text = [tokenizer.decode([NEWLINE] + [int(i) for i in row if i > 4])[1:] for row in blocks]
         embedded = teacher.embed(padded([pieces.encode(t, 128) for t in text], 128))
-        wanted = teacher.embed(padded([pieces.encode(INSTRUCTION + q, QUERY_PIECES * 2) for q, _ in asked], QUERY_PIECES * 2))
+        wanted = teacher.embed(padded([pieces.encode(INSTRUCTION + q, QUERY_PIECES * 2) for q, _, _ in asked], QUERY_PIECES * 2))
         taught = (wanted @ embedded.t()).cpu().numpy()
         out["teacher"] = hits(taught, spans)
         out["teacher sum"] = hits(z_scored(taught) + z_scored(lexical), spans)
     return out
 
 
-def held_out_questions(folder, count, seed=0):
-    """-> (passages, [(question, passage number)])"""
+def held_out_questions(folder, count, extractive=False, seed=0):
+    """-> (passages, [(question, passage number, answers)]); extractive: whose answer stands in the passage"""
     passages = [json.loads(line) for line in open(f"{folder}/qa-train.dev.jsonl", encoding="utf-8")]
     passages = [p for p in passages if p["source"] in SOURCES]
-    asked = [(q["question"], i) for i, p in enumerate(passages) for q in p["qas"]]
+    asked = [(q["question"], i, q["answers"]) for i, p in enumerate(passages) for q in p["qas"]
+             if not extractive or any(answer in p["text"] for answer in q["answers"])]
     order = np.random.default_rng(seed).permutation(len(asked))[:count]
     return passages, [asked[i] for i in order]
 
@@ -242,30 +244,57 @@ def f1(answer, gold):
     return 2 * common / (len(answer) + len(gold)) if common else 0.0
 
 
+def compare(answer, gold):
+    """-> (exact match, F1) with the nearest of several gold answers"""
+    return max(float(plain(answer) == plain(g)) for g in gold), max(f1(answer, g) for g in gold)
+
+
+def with_interval(values):
+    """-> (mean in percent, half of the 95 % interval)"""
+    return round(100 * float(np.mean(values)), 2), round(196 * float(np.std(values)) / len(values) ** 0.5, 2)
+
+
+def mean_match(matches, chosen=None):
+    """matches: [(exact match, F1)] of each question; chosen: which of them count, all where None"""
+    counted = np.array(matches)[slice(None) if chosen is None else chosen]
+    if not len(counted):
+        return {"questions": 0}
+    return {"questions": len(counted), "exact match": with_interval(counted[:, 0]), "F1": with_interval(counted[:, 1])}
+
+
 @torch.no_grad()
-def greedy(trainer, batch, memory):
-    """Continues every prompt of a batch -> lists of ids up to the newline"""
-    prompts, length = batch["prompts"].clone(), batch["prompt_length"].clone()
-    index = torch.arange(prompts.shape[1], device=trainer.device)
-    prompts = prompts * (index < length[:, None])
-    visible = batch["visible"].unflatten(0, (-1, trainer.step.prompts))
-    row = torch.arange(len(prompts), device=trainer.device)
-    for _ in range(trainer.step.answer):
-        h, _ = trainer.model.run_prompts(prompts, memory, visible, trainer.dtype)
-        token = trainer.model.logits(h[row, length - 1]).argmax(-1)
-        length = (length + 1).clamp(max=prompts.shape[1])
-        prompts[row, length - 1] = token
-    answers = []
-    for ids, first in zip(prompts.tolist(), batch["prompt_length"].tolist()):
-        ids = ids[first:]
-        answers.append(ids[:ids.index(NEWLINE)] if NEWLINE in ids else ids)
-    return answers
+def answer_tables(trainer, options, tokenizer):
+    """Yields (setting, exact match and F1) of extractive questions."""
+    passages, asked = held_out_questions(options.text, options.ask, extractive=True)
+    collection = packed(passages, tokenizer.encode)
+    for tokens, documents in further_texts(options.text, tokenizer.encode, options.blocks - collection.kept().sum()):
+        collection.add(tokens, documents)
+    keys, pools = zip(*index_collection(trainer, collection))
+    pool = {layer: {name: torch.cat([part[layer][name] for part in pools]) for name in ("k", "v")} for layer in pools[0]}
+    kept = torch.from_numpy(collection.kept())
+    spans = torch.tensor([collection.spans[passage] for _, passage, _ in asked])
+    prompts = [prompt_ids(tokenizer.encode, question, BLOCK - ANSWER) for question, _, _ in asked]
+
+    def matched(chosen):
+        """chosen [Q, K] -> exact match and F1 of each question"""
+        ids = answers(trainer.model, prompts, pool, chosen, kept[chosen], trainer.dtype, ANSWER)
+        return [compare(tokenizer.decode(i), gold) for i, (_, _, gold) in zip(ids, asked)]
+
+    yield "passage in 2,048 tokens", mean_match(matched(spans[:, :1] // CONTEXT * CONTEXT + torch.arange(CONTEXT)))
+    landmark = landmark_scores(trainer, asked, tokenizer, torch.cat(keys)).cpu()[:, kept].numpy()
+    lexical = bm25_scores(np.concatenate(collection.contexts)[kept.numpy()], [tokenizer.encode(q) for q, _, _ in asked])
+    for name, scores in (("landmark", landmark), ("sum with bm25", z_scored(landmark) + z_scored(lexical))):
+        chosen = kept.nonzero()[:, 0][torch.from_numpy(scores).topk(READ, 1).indices]
+        found = ((chosen >= spans[:, :1]) & (chosen <= spans[:, 1:])).any(1).numpy()
+        matches = matched(chosen)
+        yield f"{READ} blocks of {int(kept.sum())}, {name}", {
+            **mean_match(matches), "passage among them": with_interval(found), "of these": mean_match(matches, found)}
 
 
 @torch.no_grad()
 def reading(trainer, feed, tokenizer, batches):
     """Teacher-forced recall and gates by kind on held-out contexts; exact match and F1 of greedy answers."""
-    right, entries, matches, overlaps = Counter(), [], [], []
+    right, entries, matches = Counter(), [], []
     for _ in range(batches):
         _, _, made = feed.next()
         batch = trainer.upload(made)
@@ -281,20 +310,20 @@ def reading(trainer, feed, tokenizer, batches):
             right[name, "answers"] += int(chosen.sum())
             right[name, "whole"] += int((good | ~asked)[chosen].all(1).sum())
         entries.append({name: value.float().cpu().numpy() for name, value in parts.items()})
-        for i, ids in enumerate(greedy(trainer, batch, memory)):
+        visible = batch["visible"].unflatten(0, (-1, trainer.step.prompts))
+        for i, ids in enumerate(greedy(trainer.model, batch["prompts"], batch["prompt_length"], memory, visible,
+                                       trainer.dtype, trainer.step.answer)):
             count = int(batch["answer_length"][i])
             if int(batch["kind"][i]) == 0 and count:
                 first = int(batch["prompt_length"][i])
                 gold = tokenizer.decode(batch["prompts"][i, first:first + count - 1].tolist())
                 answer = tokenizer.decode(ids)
-                matches.append(plain(answer) == plain(gold))
-                overlaps.append(f1(answer, gold))
+                matches.append(compare(answer, [gold]))
     kinds = {name: {"tokens": right[name, "right"] / max(1, right[name, "tokens"]),
                     "whole": right[name, "whole"] / max(1, right[name, "answers"]), "answers": right[name, "answers"]}
              for name in KINDS}
     mean = {name: np.mean([e[name] for e in entries], 0).round(4).tolist() for name in entries[0]}
-    return {"by_kind": kinds, **mean, "exact match": float(np.mean(matches)), "F1": float(np.mean(overlaps)),
-            "greedy answers": len(matches)}
+    return {"by_kind": kinds, **mean, "greedy answers": mean_match(matches)}
 
 
 @torch.no_grad()
@@ -315,7 +344,7 @@ def language(trainer, feed, batches):
             half = rows.shape[1] // 2
             for i, part in enumerate((slice(0, None), slice(half, None))):
                 for row in range(len(rows)):
-                    loss = losses.token_loss(h[row, part], trainer.model.output_norm, trainer.model.embedding,
+                    loss = losses.token_loss(h[row, part], trainer.model.output_norm, trainer.model.output_matrix(),
                                              target[row, part], kept.epsilon)
                     sums[i] += loss.item(), (target[row, part] != losses.IGNORED).sum().item()
         out[name] = {"all": round(sums[0, 0] / sums[0, 1], 4), "second half": round(sums[1, 0] / sums[1, 1], 4)}
@@ -327,9 +356,11 @@ def language(trainer, feed, batches):
 def run(options):
     shape, step, settings = load_config(options.config)
     tokenizer = load(options.tokenizer)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    feed = Feed(options.parts, (options.tokenizer, "", options.questions), StepShape(**step), options.workers, seed=77)
-    trainer = Trainer(shape, StepShape(**step), settings, device, False)
+    group = Group()
+    device = group.device
+    feed = Feed(options.parts, (options.tokenizer, "", options.questions), StepShape(**step), options.workers, 77, group) \
+        if {"reading", "language"} & set(options.only) else None
+    trainer = Trainer(shape, StepShape(**step), settings, group, False)
     if options.gguf:
         from . import gguf
         from .weights import load_weights
@@ -347,11 +378,20 @@ def run(options):
         print(name, json.dumps(value), f"{time.time() - began:.0f} s", flush=True)
 
     with torch.no_grad():
-        keep("reading", reading(trainer, feed, tokenizer, options.batches))
-        for name, table in retrieval_tables(trainer, options, tokenizer, teacher, pieces):
-            keep("retrieval, " + name, table)
-        keep("language", language(trainer, feed, max(1, options.batches // 3)))
-    feed.close()
+        if "reading" in options.only:
+            keep("reading", reading(trainer, feed, tokenizer, options.batches))
+        if "retrieval" in options.only:
+            for name, table in retrieval_tables(trainer, options, tokenizer, teacher, pieces):
+                keep("retrieval, " + name, table)
+        if "answers" in options.only:
+            for name, table in answer_tables(trainer, options, tokenizer):
+                keep("answers, " + name, table)
+        if "language" in options.only:
+            keep("language", language(trainer, feed, max(1, options.batches // 3)))
+        if "perplexity" in options.only:
+            keep("perplexity", perplexity(trainer.model, options.text, tokenizer.encode, trainer.dtype))
+    if feed:
+        feed.close()
 
 
 def main():
@@ -361,8 +401,8 @@ def main():
     parser.add_argument("--gguf", default="")
     parser.add_argument("--tokenizer", required=True)
     parser.add_argument("--text", required=True, help="folder of NAME.dev.jsonl")
-    parser.add_argument("--parts", required=True, help="folder of packed held-out texts")
-    parser.add_argument("--questions", required=True, help="held-out passages with questions")
+    parser.add_argument("--parts", help="folder of packed held-out texts, for reading and language")
+    parser.add_argument("--questions", help="held-out passages with questions, for the same")
     parser.add_argument("--out", required=True)
     parser.add_argument("--pieces", default="")
     parser.add_argument("--teacher", default="")
@@ -370,6 +410,7 @@ def main():
     parser.add_argument("--blocks", type=int, default=30000)
     parser.add_argument("--batches", type=int, default=6)
     parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="NAME", help=", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="leave out the largest variant of passages apart")
     run(parser.parse_args())
 

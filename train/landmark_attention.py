@@ -185,9 +185,10 @@ def grouped(q, kv_heads):
     return q.unflatten(2, (kv_heads, -1)).permute(0, 2, 3, 1, 4)
 
 
-def grouped_attention(q, k, v, tables, documents, shape):
+def grouped_attention(q, k, v, tables, documents, shape, best=None):
     """Memory layers of documents. T = N * R rows; documents [B, N]; tables: `true` positions 0 .. T-1, `far_query`
-    and `offset` of each row. -> ([B, T, H, D], log-sum-exp of each row's own block [B, G, H/G, T])"""
+    and `offset` of each row. With `best`, each head of each row reads that many of the far blocks, those whose landmarks
+    score highest. -> ([B, T, H, D], log-sum-exp of each row's own block [B, G, H/G, T])"""
     batch, length = q.shape[:2]
     rows, near = shape.rows, shape.near_blocks
     blocks = length // rows
@@ -200,6 +201,8 @@ def grouped_attention(q, k, v, tables, documents, shape):
     far = far_scores(rotate(q, tables["far_query"]), rotate(k, tables["offset"]), blocks)
     far_seen = (seen & (back >= near)).repeat_interleave(rows, 1)[:, None, None]                  # [B, 1, 1, T, N]
     far_gates = far[..., -1].float().masked_fill(~far_seen, NEVER)
+    if best is not None and best < blocks:
+        far_gates = far_gates.masked_fill(far_gates < far_gates.topk(best, -1).values[..., -1:], NEVER)
 
     def last_blocks(x):
         """[B, G, T, D] -> [B, G, N, near * R, D]: each block behind the near - 1 before it"""

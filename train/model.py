@@ -1,12 +1,14 @@
 """The landmark model: a Llama-style decoder with local and memory layers.
 
-Letters as in landmark_attention.py; C is the width. Weights are kept under their GGUF names. Three ways
+Letters as in landmark_attention.py; C is the width. Weights are kept under their GGUF names. Four ways
 through it:
 
     forward           one sequence at a time through the naive attention: for tests and for any shape
     run_documents     contexts of N whole blocks, in blocks: what training and indexing need
+    run_long          documents of any length, piece by piece, as the engine indexes them
     run_prompts       prompts of T < R rows, alone (pass 1) or with a context's blocks as far memory (pass 2)
 """
+import dataclasses
 import math
 
 import torch
@@ -73,7 +75,7 @@ class LandmarkModel(nn.Module):
         self.embedding = nn.Parameter(torch.randn(shape.vocabulary, shape.width) * 0.02)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.output_norm = nn.Parameter(torch.ones(shape.width))
-        self.output = None  # a separate output matrix, where a checkpoint has one
+        self.output = None if shape.tied else nn.Parameter(torch.randn(shape.vocabulary, shape.width) * 0.02)
         self.tables = {}
         self.use_compiler(compile_layers)
 
@@ -133,6 +135,56 @@ class LandmarkModel(nn.Module):
                 h = self.functions["local_documents"](h, layer.weights(), tables["true"], bias)
         return h, memory
 
+    def run_long(self, rows, dtype, top=None, piece=32, reach=None, best=None):
+        """rows [B, N * R], each a document of N blocks, which are computed `piece` or a few more at a time: earlier ones
+        are there as keys and values only. reach: instead of the shape's; best: as in grouped_attention. -> (stream
+        [B, N * R, C], {memory layer: dict of k, v}). With `top`, nothing behind that layer's keys and values is computed,
+        and there is no stream."""
+        shape = self.shape if reach is None else dataclasses.replace(self.shape, reach=reach)
+        chunk = -(-shape.window // shape.rows)                     # blocks of a chunk of the window
+        piece = -(-piece // chunk) * chunk
+        kept = {index: max(1, -(-shape.reach // chunk)) * chunk if index in shape.memory_layers else chunk
+                for index in range(shape.layers)}                  # earlier blocks that a layer sees
+        blocks, streams, past = rows.shape[1] // shape.rows, [], {}
+        memory = {index: {"k": [], "v": []} for index in shape.memory_layers}
+        for first in range(0, blocks, piece):
+            part = rows[:, first * shape.rows:(first + piece) * shape.rows]
+            part = F.pad(part, (0, -part.shape[1] % (chunk * shape.rows)), value=shape.padding)  # nothing looks ahead
+            h = F.embedding(part, self.embedding).to(dtype)
+            for index, layer in enumerate(self.layers):
+                weights = layer.weights()
+                q, k, v = project(h, weights, shape)
+                if index in memory:
+                    memory[index]["k"].append(k)
+                    memory[index]["v"].append(v)
+                    if index == top:
+                        break
+                if index in past:
+                    k, v = (torch.cat(pair, 1) for pair in zip(past[index], (k, v)))
+                past[index] = tuple(x[:, -kept[index] * shape.rows:] for x in (k, v))
+                out = self._attend(index, q, k, v, shape, best)
+                h = finish(h, out, weights, shape)
+            else:
+                streams.append(h)
+        length = rows.shape[1]
+        memory = {index: {name: torch.cat(parts, 1)[:, :length] for name, parts in both.items()}
+                  for index, both in memory.items() if both["k"]}
+        return torch.cat(streams, 1)[:, :length] if streams else None, memory
+
+    def _attend(self, index, q, k, v, shape, best):
+        """A layer's attention for some rows of one document [B, T, ...]; k and v end with the same row as q, and may begin
+        earlier."""
+        before, length = k.shape[1] - q.shape[1], k.shape[1]
+        q = F.pad(q, (0, 0, 0, 0, before, 0))
+        documents = torch.zeros(len(q), length // shape.rows, dtype=torch.int64, device=q.device)
+        if index in shape.memory_layers:
+            tables = {kind: self.table(kind, length, q.device) for kind in ("true", "offset", "far_query")}
+            out, _ = attention.grouped_attention(q, k, v, tables, documents, shape, best)
+        else:
+            bias = attention.window_bias(documents, shape, q.dtype)
+            out = attention.window_attention(q, k, v, self.table("true", length, q.device), bias, shape)
+        return out[:, before:]
+
     def run_prompts(self, rows, memory=None, visible=None, dtype=torch.float32):
         """rows [B * P, T], T < R, from position 0, no landmark in them. Without memory: pass 1, up to the queries of
         the top memory layer; -> {layer: q}. With memory (of run_documents) and visible [B, P, N]: pass 2;
@@ -159,8 +211,10 @@ class LandmarkModel(nn.Module):
 
     def logits(self, h):
         """[..., C] -> [..., V]"""
-        return linear(rms_norm(h, self.output_norm, self.shape.epsilon),
-                      self.embedding if self.output is None else self.output)
+        return linear(rms_norm(h, self.output_norm, self.shape.epsilon), self.output_matrix())
+
+    def output_matrix(self):
+        return self.embedding if self.output is None else self.output
 
     # ------------------------------------------------------------ naive, for tests
 

@@ -6,35 +6,9 @@ their own). ONNX is a protocol-buffers file; the field numbers are those of onnx
 """
 import numpy as np
 
+from .protobuf import fields, varint
+
 _ELEMENT = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 10: np.float16}
-
-
-def _varint(data, at):
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-
-
-def _fields(data):
-    """Yields (field number, value): integers as int, everything with a length as memoryview."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
-            value, at = _varint(data, at)
-        elif kind == 2:
-            length, at = _varint(data, at)
-            value, at = data[at:at + length], at + length
-        else:
-            size = {1: 8, 5: 4}[kind]
-            value, at = data[at:at + size], at + size
-        yield number, value
 
 
 def _packed(value):
@@ -43,7 +17,7 @@ def _packed(value):
         return [value]
     out, at = [], 0
     while at < len(value):
-        number, at = _varint(value, at)
+        number, at = varint(value, at)
         out.append(number)
     return out
 
@@ -51,7 +25,7 @@ def _packed(value):
 def _tensor(data):
     """TensorProto -> (name, array)."""
     shape, kind, name, raw, floats, integers = [], 1, "", b"", b"", []
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
             shape += _packed(value)
         elif number == 2:
@@ -74,7 +48,7 @@ def _tensor(data):
 def _node(data):
     """NodeProto -> (operator, name, input names)."""
     inputs, name, operator = [], "", ""
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1:
             inputs.append(bytes(value).decode())
         elif number == 3:
@@ -87,9 +61,9 @@ def _node(data):
 def read_onnx(path):
     """-> ({name: array} of the initialisers, [(operator, name, inputs)] of the nodes)."""
     model = memoryview(open(path, "rb").read())
-    graph = next(value for number, value in _fields(model) if number == 7)
+    graph = next(value for number, value in fields(model) if number == 7)
     tensors, nodes = {}, []
-    for number, value in _fields(graph):
+    for number, value in fields(graph):
         if number == 5:
             name, array = _tensor(value)
             tensors[name] = array

@@ -225,6 +225,7 @@ def synthetic(maker, rng, tokens):
         repeat(maker, page)
     if not filled:
         prompts += [p for _ in range(2) for p in [quoted(maker, page)] if p]
+    prompts = [p for p in prompts if len(p.ids) + len(p.answer) < maker.step.prompt_rows]
     order = rng.permutation(len(page.stream))
     chosen = [prompts[0]] + [prompts[i] for i in rng.permutation(np.arange(1, len(prompts)))] if prompts else []
     return page.tokens, chosen[:maker.step.prompts], [page.stream[i] for i in order]

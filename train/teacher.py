@@ -18,6 +18,11 @@ CLS, SEP = 101, 102
 _WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 
+def to_device(tensor, device):
+    """Copies without waiting for what the GPU is doing: that takes pinned memory."""
+    return tensor.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else tensor.to(device)
+
+
 class WordPiece:
     """Uncased BERT tokenizer; words seen are remembered."""
 
@@ -99,7 +104,7 @@ class Teacher:
     def embed(self, ids, chunk=2048):
         """ids: integer [B, S] with 0 as padding."""
         ids = np.asarray(ids)
-        return torch.cat([self._encode(_trimmed(ids[i:i + chunk]).to(self.device)) for i in range(0, len(ids), chunk)])
+        return torch.cat([self._encode(to_device(_trimmed(ids[i:i + chunk]), self.device)) for i in range(0, len(ids), chunk)])
 
     def _norm(self, x, name):
         return F.layer_norm(x, x.shape[-1:], self.weights[name + ".weight"], self.weights[name + ".bias"], 1e-12)

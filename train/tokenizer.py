@@ -21,9 +21,11 @@ def load(path):
     return sentencepiece.SentencePieceProcessor(model_file=path)
 
 
-def prompt_ids(encode, question):
-    """Ids of the question prompt "Question: {question}\\n Answer:"; `encode` maps text to ids."""
-    return encode("Question: " + question) + [NEWLINE] + encode("Answer:")
+def prompt_ids(encode, question, limit=None):
+    """Ids of the question prompt "Question: {question}\\n Answer:"; `encode` maps text to ids. A question that is too long
+    for fewer than `limit` of them is cut."""
+    after = [NEWLINE] + encode("Answer:")
+    return encode("Question: " + question)[:limit and limit - 1 - len(after)] + after
 
 
 def write_sample(folder, path, size, seed=0):

@@ -2,7 +2,9 @@
 
     python3 -m train.train --config FILE --data FOLDER --tokenizer MODEL --questions FILE --out FOLDER
                            [--pieces tokenizer.json --teacher MODEL.onnx] [--resume CHECKPOINT]
-                           [--seconds 1200 | --end FILE] [--workers 12]
+                           [--seconds 1200 | --end FILE] [--workers 12] [--profile FILE]
+
+With several GPUs: torchrun --nproc_per_node COUNT -m train.train ... (train/parallel.py); --workers counts for each.
 
 --end names a file with the moment (seconds since 1970) at which training is to stop; it may change while training runs.
 Writes log.jsonl, stable.pt (weights before the learning rate falls: what the next run resumes) and final.pt.
@@ -24,9 +26,10 @@ from . import checkpoint, losses
 from .config import load_config
 from .data import KINDS, StepShape
 from .feed import Feed
-from .model import LandmarkModel, count_parameters, linear, rms_norm
+from .model import LandmarkModel, count_parameters
 from .muon import Muon
-from .teacher import Teacher
+from .parallel import Group
+from .teacher import Teacher, to_device
 
 
 class TeacherTable:
@@ -42,8 +45,8 @@ class TeacherTable:
         embedded = self.teacher.embed(batch["block_pieces"]).half().unflatten(0, (-1, step.blocks))
         new = [number for number, first in zip(numbers, fresh) if first]
         if new:
-            self.table[torch.tensor(new, device=self.table.device)] = embedded[:len(new)]
-        blocks = torch.cat((self.table[torch.tensor(numbers, device=self.table.device)], embedded[len(new):])).float()
+            self.table[to_device(torch.tensor(new), self.table.device)] = embedded[:len(new)]
+        blocks = torch.cat((self.table[to_device(torch.tensor(numbers), self.table.device)], embedded[len(new):])).float()
         around = F.pad(blocks, (0, 0, 1, 1))
         around = F.normalize(around[:, :-2] + blocks + around[:, 2:], dim=-1)
         return (blocks + around) / 2, self.teacher.embed(batch["query_pieces"])
@@ -63,18 +66,19 @@ class Stored:
 
 
 class Trainer:
-    def __init__(self, shape, step, settings, device, compile_layers):
-        self.shape, self.step, self.settings, self.device = shape, step, settings, device
+    def __init__(self, shape, step, settings, group, compile_layers):
+        self.shape, self.step, self.settings, self.group, self.device = shape, step, settings, group, group.device
+        device = group.device
         self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
         self.model = LandmarkModel(shape, compile_layers).to(device)
         self.token_loss = torch.compile(losses.token_loss, dynamic=False) if compile_layers else losses.token_loss
         matrices = [p for p in self.model.layers.parameters() if p.dim() == 2]
-        others = [p for p in self.model.parameters() if p.dim() == 1] + [self.model.embedding]
+        others = [p for name, p in self.model.named_parameters() if p.dim() == 1 or not name.startswith("layers.")]
         self.optimisers = [Muon(matrices, settings.muon_rate),
                            torch.optim.AdamW(others, settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)]
         self.rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
         self.stored = Stored(settings.stored_steps)
-        self.skipped = 0
+        self.skipped = torch.zeros((), dtype=torch.int64, device=device)
 
     # ------------------------------------------------------------ a step's tensors
 
@@ -84,8 +88,7 @@ class Trainer:
             if value is None or name.endswith("pieces"):
                 continue
             value = value.astype("int64") if value.dtype.kind in "ui" else value
-            value = torch.from_numpy(value)
-            out[name] = value.pin_memory().to(self.device, non_blocking=True) if self.device == "cuda" else value
+            out[name] = to_device(torch.from_numpy(value), self.device)
         landmark = torch.full_like(out["tokens"][:, :, :1], self.shape.landmark)
         out["rows"] = torch.cat((out["tokens"], landmark), 2).flatten(1)
         out["filled"] = (out["tokens"] != self.shape.padding).any(2)
@@ -111,7 +114,7 @@ class Trainer:
         target = losses.next_tokens(batch["rows"], batch["documents"], self.shape)
         total, chunk = 0, 16 * h.shape[1]
         for part, aim in zip(h.flatten(0, 1).split(chunk), target.flatten().split(chunk)):
-            total = total + self.token_loss(part, self.model.output_norm, self.model.embedding, aim, self.shape.epsilon)
+            total = total + self.token_loss(part, self.model.output_norm, self.model.output_matrix(), aim, self.shape.epsilon)
         return total / (target != losses.IGNORED).sum()
 
     def find_loss(self, keys, batch, aims, questions, number):
@@ -155,7 +158,7 @@ class Trainer:
         asked = index < batch["answer_length"][:, None]
         target = torch.where(asked, batch["prompts"].gather(1, at + 1), losses.IGNORED)
         states = h.gather(1, at[:, :, None].expand(-1, -1, h.shape[2]))
-        logits = linear(rms_norm(states, self.model.output_norm, self.shape.epsilon), self.model.embedding).float()
+        logits = self.model.logits(states).float()
         answer = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=losses.IGNORED)
         right = (logits.detach().argmax(-1) == target) & asked
         copied = asked & ~(batch["closed"][:, None] & (index == batch["answer_length"][:, None] - 1))
@@ -187,7 +190,7 @@ class Trainer:
         after = at + torch.where(offset == shape.block_size - 1, 2, 1)
         target = torch.where(counted, rows.gather(1, after.clamp(max=rows.shape[1] - 1)), losses.IGNORED)
         states = h[first:].gather(1, at[:, :, None].expand(-1, -1, h.shape[2]))
-        logits = linear(rms_norm(states, self.model.output_norm, shape.epsilon), self.model.embedding).float()
+        logits = self.model.logits(states).float()
         loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=losses.IGNORED)
         recall = losses.log_mean((logits.detach().argmax(-1) == target).float(), counted.float())
         block = torch.arange(self.step.blocks, device=self.device)
@@ -202,15 +205,13 @@ class Trainer:
     # ------------------------------------------------------------ the update
 
     def update(self, total, factor):
-        """Backward and one step at `factor` of the learning rates; a step with anything not finite is left out."""
+        """Backward and one step at `factor` of the learning rates. Gradients with anything not finite count as zero,
+        which is decided on the GPU, so that its queue never runs empty."""
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         total.backward()
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = torch.stack([g.norm() for g in gradients]).norm()
-        if not torch.isfinite(norm):
-            self.skipped += 1
-            return norm
+        norm = self.group.average_gradients(self.model.parameters())
+        self.skipped = self.skipped + ~torch.isfinite(norm)
         torch.nn.utils.clip_grad_norm_([p for g in self.optimisers[1].param_groups for p in g["params"]], 1.0)
         rates = iter(self.rates)
         for optimiser in self.optimisers:
@@ -267,57 +268,85 @@ class Clock:
 
 def run(options):
     shape, step, settings = load_config(options.config)
-    step = StepShape(**step)
+    step, group = StepShape(**step), Group()
     os.makedirs(options.out, exist_ok=True)
     clock = Clock(options.seconds, options.end, settings.decay_share, settings.warm_up)
-    log = open(f"{options.out}/log.jsonl", "a", buffering=1)
+    log = open(f"{options.out}/log.jsonl" if group.rank == 0 else os.devnull, "a", buffering=1)
 
     def write(**entry):
         print(json.dumps({"time": round(time.time() - clock.start, 1), **entry}), file=log)
 
     arguments = (options.tokenizer, options.pieces, options.questions)
-    feed = Feed(options.data, arguments, step, options.workers, options.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    feed = Feed(options.data, arguments, step, options.workers, options.seed, group)
     torch.manual_seed(options.seed)
-    trainer = Trainer(shape, step, settings, device, device == "cuda" and not options.eager)
+    trainer = Trainer(shape, step, settings, group, group.device == "cuda" and not options.eager)
     if options.resume:
         checkpoint.load(options.resume, trainer.model)
+    group.same_weights(trainer.model.parameters())
     teach = None
     if options.teacher:
-        teacher = Teacher(options.teacher, device, torch.float16 if device == "cuda" else torch.float32)
-        teach = TeacherTable(teacher, step, options.capacity, device)
-    write(event="start", parameters=count_parameters(trainer.model), step=dataclasses.asdict(step),
+        teacher = Teacher(options.teacher, group.device, torch.float16 if group.device == "cuda" else torch.float32)
+        teach = TeacherTable(teacher, step, options.capacity, group.device)
+    write(event="start", parameters=count_parameters(trainer.model), processes=group.size, step=dataclasses.asdict(step),
           settings=dataclasses.asdict(settings), end=clock.end)
     train(trainer, feed, teach, clock, options, write)
-    checkpoint.save(f"{options.out}/final.pt", trainer.model)
-    write(event="end", skipped=trainer.skipped)
+    if group.rank == 0:
+        checkpoint.save(f"{options.out}/final.pt", trainer.model)
+    write(event="end", skipped=trainer.skipped.item())
+    if options.profile:
+        profile(trainer, feed, teach, options.profile)
     feed.close()
+    group.close()
+
+
+def take_step(trainer, feed, teach, number, factor):
+    """-> (norm of the gradient, loss, its parts)"""
+    numbers, fresh, batch = feed.next()
+    aims = questions = None
+    if teach:
+        aims, questions = teach(numbers, fresh, batch)
+    total, parts = trainer.loss(trainer.upload(batch), aims, questions, number)
+    return trainer.update(total, factor), total, parts
 
 
 def train(trainer, feed, teach, clock, options, write):
     number, stable, last, last_number = 0, False, time.time(), 0
-    rows = trainer.step.contexts * trainer.step.blocks * trainer.shape.rows
-    while time.time() < clock.end and number < options.steps:
-        numbers, fresh, batch = feed.next()
-        aims = questions = None
-        if teach:
-            aims, questions = teach(numbers, fresh, batch)
-        total, parts = trainer.loss(trainer.upload(batch), aims, questions, number)
-        norm = trainer.update(total, clock.factor(number))
+    rows = trainer.step.contexts * trainer.step.blocks * trainer.shape.rows * trainer.group.size
+    while number < options.steps:
+        now = time.time()
+        over, decays, factor = trainer.group.first_decides(
+            [float(now >= clock.end), float(now > clock.decay_from()), clock.factor(number)])
+        if over:
+            break
+        if decays and not stable:
+            if trainer.group.rank == 0:
+                checkpoint.save(f"{options.out}/stable.pt", trainer.model)
+            write(event="stable", number=number)
+            stable = True
+        norm, total, parts = take_step(trainer, feed, teach, number, factor)
         number += 1
         if number % trainer.settings.log_every == 0 or number <= 3:
+            loss = round(total.item(), 4)  # waits for the GPU
             now = time.time()
-            speed = round(rows * (number - last_number) / (now - last))
-            write(number=number, loss=round(total.item(), 4), norm=round(norm.item(), 3), rate=clock.factor(number),
-                  rows_per_second=speed, skipped=trainer.skipped, contexts_known=len(feed.known),
+            write(number=number, loss=loss, norm=round(norm.item(), 3), rate=factor,
+                  rows_per_second=round(rows * (number - last_number) / (now - last)), skipped=trainer.skipped.item(),
+                  contexts_known=len(feed.known),
                   memory=torch.cuda.max_memory_allocated() >> 20 if trainer.device == "cuda" else 0, **log_entry(parts))
             last, last_number = now, number
             clock.refresh()
-            feed.look_for_parts()
-        if not stable and time.time() > clock.decay_from():
-            checkpoint.save(f"{options.out}/stable.pt", trainer.model)
-            write(event="stable", number=number)
-            stable = True
+            feed.contexts.look_for_parts()
+
+
+def profile(trainer, feed, teach, path):
+    """Times the operations of three more steps, without changing the weights -> a table at `path`."""
+    activities = [torch.profiler.ProfilerActivity.CPU] + ([torch.profiler.ProfilerActivity.CUDA] if trainer.device == "cuda" else [])
+    with torch.profiler.profile(activities=activities) as profiler:
+        for _ in range(3):
+            take_step(trainer, feed, teach, 10 ** 9, 0.0)
+    order = "self_cuda_time_total" if trainer.device == "cuda" else "self_cpu_time_total"
+    if trainer.group.rank == 0:
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(profiler.key_averages().table(sort_by=order, row_limit=60, max_name_column_width=90))
 
 
 def main():
@@ -336,6 +365,7 @@ def main():
     parser.add_argument("--workers", type=int, default=12)
     parser.add_argument("--capacity", type=int, default=80000, help="natural contexts the teacher's table has room for")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--profile", default="", help="at the end, write here what three steps spend their time on")
     parser.add_argument("--eager", action="store_true", help="do not compile")
     run(parser.parse_args())
 

@@ -1,4 +1,6 @@
 """Weights of a LandmarkModel under their GGUF names."""
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -21,8 +23,8 @@ def named_weights(model):
 @torch.no_grad()
 def load_weights(model, tensors):
     """tensors: {GGUF name: array or tensor}, every weight of the model."""
-    if "output.weight" in tensors and model.output is None:
-        model.output = torch.nn.Parameter(torch.empty_like(model.embedding))
+    assert ("output.weight" in tensors) == (model.output is not None), \
+        "either the weights or the shape has an output matrix of its own, the other not: see \"tied\" in the config's shape"
     for name, parameter in named_weights(model):
         value = tensors[name]
         value = torch.from_numpy(np.array(value, np.float32)) if isinstance(value, np.ndarray) else value
@@ -33,6 +35,6 @@ def load_weights(model, tensors):
 def model_from_gguf(path):
     """-> (LandmarkModel on the CPU, keys of the file)"""
     keys, tensors = gguf.read(path)
-    model = LandmarkModel(shape_from_gguf(keys))
+    model = LandmarkModel(dataclasses.replace(shape_from_gguf(keys), tied="output.weight" not in tensors))
     load_weights(model, tensors)
     return model, keys

@@ -1,4 +1,5 @@
 """The block-wise attention that training uses against the naive one, values and gradients."""
+import dataclasses
 import os
 import sys
 import unittest
@@ -6,6 +7,7 @@ import unittest
 import torch
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+from train import landmark_attention as attention  # noqa: E402
 from train.config import Shape  # noqa: E402
 from train.model import LandmarkModel  # noqa: E402
 
@@ -57,6 +59,53 @@ class Blocks(unittest.TestCase):
         (torch.cat([self.model(part)[0][0] for part in parts]) * weight).sum().backward()
         for a, p in zip(blockwise, self.model.parameters()):
             self.assert_close(a, p.grad)
+
+    def test_long(self):
+        """A document piece by piece: the last piece is not whole, and the window spans pieces."""
+        rows = random_rows(17, self.generator)[None].repeat(2, 1)
+        rows[1, :-ROWS] = rows[0, ROWS:]
+        rows[1, -ROWS:] = random_rows(1, self.generator)
+        h, memory = self.model.run_long(rows, torch.float64, piece=4)
+        _, above = self.model.run_long(rows, torch.float64, top=1, piece=8)
+        self.assertEqual(list(above), [1])
+        for i in range(2):
+            expected, states, _ = self.model(rows[i:i + 1])
+            self.assert_close(self.model.logits(h[i:i + 1]), expected)
+            for layer in SHAPE.memory_layers:
+                self.assert_close(memory[layer]["k"][i:i + 1], states[layer][1])
+                self.assert_close(memory[layer]["v"][i:i + 1], states[layer][2])
+            self.assert_close(above[1]["k"][i:i + 1], states[1][1])
+
+    def test_best_far_blocks(self):
+        """Against one row and head after another, read by the rules."""
+        blocks, best = 9, 2
+        q, k, v = (torch.randn(1, blocks * ROWS, heads, 8, generator=self.generator, dtype=torch.float64)
+                   for heads in (4, 2, 2))
+        shape = dataclasses.replace(SHAPE, reach=blocks)
+        tables = {kind: self.model.table(kind, blocks * ROWS, "cpu") for kind in ("true", "offset", "far_query")}
+        out, _ = attention.grouped_attention(q, k, v, tables, torch.zeros(1, blocks, dtype=torch.int64), shape, best)
+
+        def turned(x, position):
+            angle = position / 10000 ** (torch.arange(0, 8, 2, dtype=torch.float64) / 8)
+            return torch.view_as_real(torch.view_as_complex(x.reshape(4, 2)) * torch.polar(torch.ones(4).double(), angle)).flatten()
+
+        for row in (0, 3 * ROWS - 2, 5 * ROWS + 3, 9 * ROWS - 1):
+            for head in range(4):
+                block, offset, keys, values = row // ROWS, row % ROWS, k[0, :, head // 2], v[0, :, head // 2]
+
+                def score(at):
+                    if block - at // ROWS < SHAPE.near_blocks:
+                        return turned(q[0, row, head], row) @ turned(keys[at], at) / 8 ** 0.5
+                    return turned(q[0, row, head], offset + SHAPE.near_blocks * ROWS) @ turned(keys[at], at % ROWS) / 8 ** 0.5
+                far = sorted(range(max(0, block - SHAPE.near_blocks + 1)), key=lambda b: -score(b * ROWS + ROWS - 1))[:best]
+                read = [*far, *range(max(0, block - SHAPE.near_blocks + 1), block)]
+                own = [at for at in range(block * ROWS, row + 1) if at % ROWS < ROWS - 1]
+                first = torch.stack([score(at) for at in own] + [score(b * ROWS + ROWS - 1) for b in read]).softmax(0)
+                expected = first[:len(own)] @ values[own]
+                for weight, b in zip(first[len(own):], read):
+                    inside = torch.stack([score(b * ROWS + i) for i in range(ROWS - 1)]).softmax(0)
+                    expected = expected + weight * (inside @ values[b * ROWS:b * ROWS + ROWS - 1])
+                self.assert_close(out[0, row, head], expected)
 
     def test_prompts(self):
         rows, numbers, _ = self.documents()
