@@ -7,6 +7,7 @@
 #   CC, CFLAGS      compiler and optimisation (-O3 -g)
 #   PREFIX, DESTDIR where "make install" puts things (/usr/local)
 #   V=1             show whole commands
+# The trainer has variables of its own: see "The trainer" below.
 
 VERSION := $(shell sed -n 's/^.define LMK_VERSION "\(.*\)"/\1/p' include/lmk.h)
 PREFIX ?= /usr/local
@@ -18,7 +19,8 @@ CC := gcc
 CFLAGS ?= $(if $(SANITIZE),-O1,-O3) -g
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla
 INCLUDES := -Iinclude -I.
-STANDARD := -std=c17 -D_GNU_SOURCE
+# ISO mode keeps products and sums apart; the kernels want each such pair in one instruction.
+STANDARD := -std=c17 -D_GNU_SOURCE -ffp-contract=fast
 OPENMP := -fopenmp
 
 ifdef PORTABLE
@@ -54,7 +56,7 @@ OPENBLAS := -lopenblas
 ifneq ($(OPENBLAS_DIR),)
 OPENBLAS := -L$(OPENBLAS_DIR) -Wl,-rpath,$(OPENBLAS_DIR) -lopenblas
 endif
-PRIVATE_LIBS := $(FAISS_SHARED) -llmdb -lcjson $(OPENBLAS) -lstdc++ -lgomp -lpthread -lm
+PRIVATE_LIBS := $(FAISS_SHARED) -llmdb -lsqlite3 -lcjson $(OPENBLAS) -lstdc++ -lgomp -lpthread -lm
 
 LIBRARY_SOURCES := $(wildcard src/base/*.c src/text/*.c src/model/*.c index/*.c)
 ifdef PORTABLE
@@ -83,7 +85,8 @@ run = $(if $(V),,@echo "  $(1)  $@" && )
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all demo test test-dependencies unit cli-test golden train-test sanitize bench install \
-    uninstall clean format format-check lint help faiss test-programs
+    uninstall clean format format-check lint help faiss test-programs train-data train-tokenizer train-run train-evaluate \
+    train-export train-curve
 .SECONDARY:
 
 ## all: the program and both libraries (what "make" alone does)
@@ -160,8 +163,8 @@ demo: $(BUILD)/lmk
 
 # ---- Tests
 
-TEST_PACKAGES := libcmocka-dev sentencepiece \
-    $(if $(wildcard tests/train/test_*.py),python3-torch python3-numpy)
+TEST_PACKAGES := libcmocka-dev python3 sentencepiece \
+    $(if $(wildcard tests/train/test_*.py),python3-torch python3-numpy python3-sentencepiece)
 RUN_TESTS := tests/run $(BUILD)
 # make as many at a time as there are processors, unless the caller has said how many
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -218,6 +221,74 @@ $(BUILD)/bench/%: $(OBJECT_DIR)/bench/%.o $(BENCH_HELPERS) $(LIBRARY_OBJECTS) $(
 	@mkdir -p $(@D)
 	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PRIVATE_LIBS)
 
+# ---- The trainer
+#
+#   RAW=FOLDER       raw collections and exclude.py, for train-data (train/prepare.py says what they are)
+#   TRAIN=FOLDER     where everything goes (build/train)
+#   CONFIG=FILE      shape and settings (train/configs/landmark-en-42m.json)
+#   RUN_SECONDS, GPUS  how long a run takes (1200), on how many GPUs (1)
+#   RUN=NAME         the run's folder in TRAIN (run)
+#   RESUME=FILE      checkpoint that it goes on from
+#   TEACHER, PIECES  the teacher's ONNX file and its tokenizer.json, for train-run and train-evaluate
+#   VOCABULARY       pieces of the tokenizer (16384)
+#   PARTS            megabytes of the parts that the packed texts are dealt out to ("46 124 130")
+#   TRAIN_OPTIONS, EVALUATE_OPTIONS, PASSKEY_OPTIONS   further options of train.py, evaluate.py, passkey.py
+#   PYTHON           a Python with PyTorch, NumPy and SentencePiece (python3)
+
+TRAIN ?= $(BUILD)/train
+CONFIG ?= train/configs/landmark-en-42m.json
+RUN_SECONDS ?= 1200
+GPUS ?= 1
+RUN ?= run
+VOCABULARY ?= 16384
+PARTS ?= 46 124 130
+PYTHON ?= python3
+TRAIN_MODEL := --config $(CONFIG) --tokenizer $(TRAIN)/landmark.model
+TRAIN_TEACHER := $(if $(TEACHER),--teacher $(TEACHER) --pieces $(PIECES))
+TRAIN_START := $(if $(filter-out 1,$(GPUS)),torchrun --standalone --nproc_per_node $(GPUS),$(PYTHON)) -m train.train
+
+$(TRAIN)/text.done:
+	$(if $(RAW),,$(error name the folder of raw collections: make train-data RAW=FOLDER))
+	$(PYTHON) -m train.prepare --data $(RAW) --exclude $(RAW) --out $(TRAIN)/text
+	@touch $@
+
+$(TRAIN)/landmark.model: $(TRAIN)/text.done
+	$(PYTHON) -m train.tokenizer --text $(TRAIN)/text --out $(TRAIN)/landmark --vocabulary $(VOCABULARY)
+
+$(TRAIN)/parts.done: $(TRAIN)/landmark.model
+	$(PYTHON) -m train.pack encode --text $(TRAIN)/text --tokenizer $< --out $(TRAIN)/blocks
+	$(PYTHON) -m train.pack parts --blocks $(TRAIN)/blocks --out $(TRAIN)/parts --sizes $(PARTS)
+	$(PYTHON) -m train.pack questions --text $(TRAIN)/text --out $(TRAIN)/questions.jsonl
+	$(PYTHON) -m train.pack encode --text $(TRAIN)/text --tokenizer $< --out $(TRAIN)/dev --split dev
+	@touch $@
+
+## train-data: training and development material from the collections in RAW=FOLDER, tokenizer included
+train-data: $(TRAIN)/parts.done
+
+## train-tokenizer: only as far as the tokenizer
+train-tokenizer: $(TRAIN)/landmark.model
+
+## train-run: one training run; RESUME=CHECKPOINT goes on from an earlier one
+train-run: $(TRAIN)/parts.done
+	$(TRAIN_START) $(TRAIN_MODEL) --data $(TRAIN)/parts --questions $(TRAIN)/questions.jsonl --out $(TRAIN)/$(RUN) \
+	    --seconds $(RUN_SECONDS) $(TRAIN_TEACHER) $(if $(RESUME),--resume $(RESUME)) $(TRAIN_OPTIONS)
+
+## train-evaluate: the run's model on held-out material, and the pass-key test
+train-evaluate:
+	$(PYTHON) -m train.evaluate $(TRAIN_MODEL) --checkpoint $(TRAIN)/$(RUN)/final.pt --text $(TRAIN)/text \
+	    --parts $(TRAIN)/dev --questions $(TRAIN)/text/qa-train.dev.jsonl --out $(TRAIN)/$(RUN)/evaluation.json \
+	    $(TRAIN_TEACHER) $(EVALUATE_OPTIONS)
+	$(PYTHON) -m train.passkey $(TRAIN_MODEL) --model $(TRAIN)/$(RUN)/final.pt --out $(TRAIN)/$(RUN)/passkey.json \
+	    $(PASSKEY_OPTIONS)
+
+## train-export: the run's model as a GGUF file
+train-export:
+	$(PYTHON) -m train.export $(TRAIN_MODEL) --checkpoint $(TRAIN)/$(RUN)/final.pt --out $(TRAIN)/$(RUN)/landmark.gguf
+
+## train-curve: the run's log as a picture
+train-curve:
+	$(PYTHON) -m train.curve --log $(TRAIN)/$(RUN)/log.jsonl --out $(TRAIN)/$(RUN)/curve.svg
+
 # ---- Installation
 
 INSTALL_ROOT = $(DESTDIR)$(PREFIX)
@@ -264,7 +335,7 @@ format-check:
 ## lint: clang-tidy over all C files
 # gcc's omp.h stands in for clang's; clang 14 does not know one of its attributes.
 LINT_FLAGS = $(STANDARD) $(WARNINGS) $(INCLUDES) $(FAISS_INCLUDES) -isystem $(BUILD)/lint \
-    -Wno-unknown-pragmas $(MACHINE) $(AVX512) -mavx512bf16 -mavx512vnni
+    -Wno-unknown-pragmas $(OPENMP) $(MACHINE) $(AVX512) -mavx512bf16 -mavx512vnni
 lint: | $(FAISS_LIBRARY)
 	@mkdir -p $(BUILD)/lint
 	@sed 's/__malloc__ *([^)]*)/__malloc__/' $(shell $(CC) -print-file-name=include/omp.h) \

@@ -21,10 +21,17 @@ static const struct option_row rows[] = {
      "the landmark model, a GGUF file (or set LMK_MODEL)"},
     {'n', "top", "N", "search ", "passages to show (10)"},
     {'k', "k", "N", "search ask ", "blocks that an answer reads (8)"},
+    {'o', "mode", "MODE", "search ask ",
+     "what finds: hybrid (landmarks and words, default), landmark or lexical (BM25)"},
+    {'p', "per-document", "N", "search ",
+     "passages of one document, while others have some (3); 0: any number"},
+    {'N', "no-merge", NULL, "search ", "do not make one passage of neighbouring blocks"},
+    {'W', "most-matches", "N", "search ask ",
+     "hybrid: blocks that the rarest words may bring together (20000); 0: all, full BM25"},
     {'g', "granularity", "KIND", "search ask ",
      "who chooses blocks: question (default), token, head or chunk"},
     {'C', "candidates", "N", "search ask ",
-     "blocks taken from the landmark index for ranking (200)"},
+     "blocks taken from landmarks and from words for ranking (200)"},
     {'G', "generate", NULL, "ask ",
      "write an answer even where the model is not known to answer well"},
     {'S', "no-generate", NULL, "ask ", "only the sentences and passages"},
@@ -75,7 +82,7 @@ static int find_name(const char *text, const char *const *names)
 static bool set_number(struct arguments *arguments, char letter, const char *text)
 {
     uint64_t number;
-    bool positive = letter != 's' && letter != 't';
+    bool positive = !strchr("stpW", letter);
     if (!parse_count(text, letter == 's' ? UINT64_MAX : 1000000, &number) || (positive && !number))
         return false;
     switch (letter) {
@@ -91,6 +98,12 @@ static bool set_number(struct arguments *arguments, char letter, const char *tex
     case 'M':
         arguments->max_tokens = number;
         break;
+    case 'p':
+        arguments->per_document = number;
+        break;
+    case 'W':
+        arguments->most_matches = number;
+        break;
     case 't':
         arguments->threads = (unsigned)number;
         break;
@@ -103,6 +116,7 @@ static bool set_number(struct arguments *arguments, char letter, const char *tex
 static bool set_value(struct arguments *arguments, char letter, const char *text)
 {
     static const char *const granularities[] = {"question", "token", "head", "chunk", NULL};
+    static const char *const modes[] = {"hybrid", "landmark", "lexical", NULL};
     static const char *const tiers[] = {"q8_0", "q4_0", "f16", NULL};
     static const enum lmk_tier tier_values[] = {LMK_TIER_Q8_0, LMK_TIER_Q4_0, LMK_TIER_F16};
     char *end;
@@ -120,6 +134,10 @@ static bool set_value(struct arguments *arguments, char letter, const char *text
     case 'g':
         found = find_name(text, granularities);
         arguments->granularity = (enum lmk_granularity)(found < 0 ? 0 : found);
+        return found >= 0;
+    case 'o':
+        found = find_name(text, modes);
+        arguments->mode = (enum lmk_mode)(found < 0 ? 0 : found);
         return found >= 0;
     case 'K':
         found = find_name(text, tiers);
@@ -141,6 +159,9 @@ static void set_switch(struct arguments *arguments, char letter)
         break;
     case 'q':
         arguments->quiet = true;
+        break;
+    case 'N':
+        arguments->no_merge = true;
         break;
     case 'G':
         arguments->generate = true;
@@ -185,7 +206,8 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
     char letters[2 * ROWS + 2];
     struct option options[ROWS + 1];
     make_tables(command, letters, options);
-    *arguments = (struct arguments){.tier = LMK_TIER_Q8_0};
+    *arguments = (struct arguments){
+        .tier = LMK_TIER_Q8_0, .per_document = SIZE_MAX, .most_matches = UINT64_MAX};
     optind = 1;
     for (int letter; (letter = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
         const struct option_row *row = find_row(letter);

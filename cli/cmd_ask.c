@@ -14,9 +14,7 @@ static bool print_piece(void *context, const char *text, size_t size)
     if (!*started)
         fputs("Answer: ", stdout);
     *started = true;
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)text[i] >= 0x20 && text[i] != 0x7f)
-            putchar(text[i]);
+    output_part_safely(stdout, text, size);
     return !fflush(stdout);
 }
 
@@ -33,6 +31,7 @@ static enum lmk_status print_json(const char *question, const struct lmk_answer 
         cJSON_AddNullToObject(object, "answer");
     cJSON_AddNumberToObject(object, "documents", (double)answer->documents);
     cJSON_AddNumberToObject(object, "documents_ready", (double)answer->documents_ready);
+    cJSON_AddNumberToObject(object, "documents_words", (double)answer->documents_words);
     cJSON_AddItemToObject(object, "milliseconds", json_timing(&answer->timing));
     cJSON *passages = cJSON_AddArrayToObject(object, "passages");
     for (size_t i = 0; i < answer->count; i++)
@@ -104,7 +103,8 @@ static enum lmk_status print_answer(const struct arguments *arguments,
                                     struct lmk_error *error)
 {
     if (!arguments->quiet)
-        output_readiness(answer->documents_ready, answer->documents);
+        output_readiness(arguments, answer->documents_ready, answer->documents_words,
+                         answer->documents);
     if (arguments->json)
         return print_json(arguments->words[0], answer, error);
     if (answer->text)
@@ -129,6 +129,9 @@ enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error 
     options.candidates = arguments->candidates ? arguments->candidates : options.candidates;
     options.max_tokens = arguments->max_tokens ? arguments->max_tokens : options.max_tokens;
     options.granularity = arguments->granularity;
+    options.mode = arguments->mode;
+    if (arguments->most_matches != UINT64_MAX)
+        options.most_matches = arguments->most_matches;
     options.generate = (options.generate || arguments->generate) && !arguments->no_generate;
     options.temperature = arguments->temperature;
     options.seed = arguments->seed;

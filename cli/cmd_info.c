@@ -13,6 +13,7 @@ static enum lmk_status print_json(const struct lmk_info *info, struct lmk_error 
     cJSON_AddStringToObject(object, "kv", info->tier);
     cJSON_AddNumberToObject(object, "documents", (double)info->documents);
     cJSON_AddNumberToObject(object, "documents_ready", (double)info->documents_ready);
+    cJSON_AddNumberToObject(object, "documents_words", (double)info->documents_words);
     cJSON_AddNumberToObject(object, "blocks", (double)info->blocks);
     cJSON_AddNumberToObject(object, "blocks_ready", (double)info->blocks_ready);
     cJSON_AddNumberToObject(object, "tokens", (double)info->tokens);
@@ -26,6 +27,7 @@ static enum lmk_status print_json(const struct lmk_info *info, struct lmk_error 
     cJSON_AddNumberToObject(bytes, "keys_values", (double)info->bytes_keys_values);
     cJSON_AddNumberToObject(bytes, "other", (double)info->bytes_other);
     cJSON_AddNumberToObject(bytes, "segments", (double)info->bytes_segments);
+    cJSON_AddNumberToObject(bytes, "words", (double)info->bytes_words);
     cJSON_AddNumberToObject(bytes, "file", (double)info->bytes_file);
     return json_print(object, error);
 }
@@ -48,10 +50,12 @@ static void print_text(const struct lmk_info *info)
            info->generation);
     printf("landmark index: %llu segments with %llu blocks; others are scanned\n",
            (unsigned long long)info->segments, (unsigned long long)info->segment_blocks);
+    printf("words of %llu documents\n", (unsigned long long)info->documents_words);
     puts("on disk");
     print_size("keys and values", info->bytes_keys_values, info);
     print_size("landmark keys", info->bytes_landmarks, info);
     print_size("landmark index", info->bytes_segments, info);
+    print_size("words", info->bytes_words, info);
     print_size("text", info->bytes_text, info);
     print_size("other", info->bytes_other, info);
     print_size("data.mdb", info->bytes_file, info);

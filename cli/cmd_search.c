@@ -10,6 +10,7 @@ static enum lmk_status print_json(const char *query, const struct lmk_results *r
     cJSON_AddStringToObject(object, "query", query);
     cJSON_AddNumberToObject(object, "documents", (double)results->documents);
     cJSON_AddNumberToObject(object, "documents_ready", (double)results->documents_ready);
+    cJSON_AddNumberToObject(object, "documents_words", (double)results->documents_words);
     cJSON_AddItemToObject(object, "milliseconds", json_timing(&results->timing));
     cJSON *passages = cJSON_AddArrayToObject(object, "passages");
     for (size_t i = 0; i < results->count; i++)
@@ -41,13 +42,20 @@ enum lmk_status command_search(const struct arguments *arguments, struct lmk_err
     options.blocks = arguments->blocks ? arguments->blocks : options.blocks;
     options.candidates = arguments->candidates ? arguments->candidates : options.candidates;
     options.granularity = arguments->granularity;
+    options.mode = arguments->mode;
+    options.merge = !arguments->no_merge;
+    if (arguments->per_document != SIZE_MAX)
+        options.per_document = arguments->per_document;
+    if (arguments->most_matches != UINT64_MAX)
+        options.most_matches = arguments->most_matches;
     enum lmk_status status = session_open_query(&session, arguments, error);
     if (status)
         return status;
     status = lmk_search(session.collection, arguments->words[0], &options, &results, error);
     if (!status) {
         if (!arguments->quiet)
-            output_readiness(results->documents_ready, results->documents);
+            output_readiness(arguments, results->documents_ready, results->documents_words,
+                             results->documents);
         if (arguments->json)
             status = print_json(arguments->words[0], results, error);
         for (size_t i = 0; !arguments->json && i < results->count; i++)

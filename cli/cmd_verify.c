@@ -38,11 +38,11 @@ enum lmk_status command_verify(const struct arguments *arguments, struct lmk_err
     }
     if (!arguments->json) {
         cJSON_Delete(problems.list);
-        printf("%llu documents, %llu blocks, %llu values and %llu landmark segments checked: %llu "
-               "problems.\n",
+        printf("%llu documents, %llu blocks, %llu values, %llu landmark segments and the words of "
+               "%llu documents checked: %llu problems.\n",
                (unsigned long long)report.documents, (unsigned long long)report.blocks,
                (unsigned long long)report.values_checked, (unsigned long long)report.segments,
-               (unsigned long long)report.problems);
+               (unsigned long long)report.documents_words, (unsigned long long)report.problems);
         return status;
     }
     cJSON *object = json_start("verify");
@@ -50,6 +50,7 @@ enum lmk_status command_verify(const struct arguments *arguments, struct lmk_err
     cJSON_AddNumberToObject(object, "blocks", (double)report.blocks);
     cJSON_AddNumberToObject(object, "values_checked", (double)report.values_checked);
     cJSON_AddNumberToObject(object, "segments", (double)report.segments);
+    cJSON_AddNumberToObject(object, "documents_words", (double)report.documents_words);
     cJSON_AddItemToObject(object, "problems", problems.list);
     struct lmk_error printing = {0};
     enum lmk_status printed = json_print(object, &printing);

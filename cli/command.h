@@ -11,9 +11,12 @@ enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char
 /* Every option of every command; arguments.c says which command takes which. */
 struct arguments {
     const char *collection, *model;
-    bool json, quiet, generate, no_generate;
+    bool json, quiet, generate, no_generate, no_merge;
     unsigned threads;
     size_t top, blocks, candidates, max_tokens; /* 0: the default */
+    size_t per_document;                        /* SIZE_MAX: the default */
+    uint64_t most_matches;                      /* UINT64_MAX: the default */
+    enum lmk_mode mode;
     enum lmk_granularity granularity;
     enum lmk_tier tier;
     const char *ann;

@@ -4,9 +4,12 @@
 #include "cli/output.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct command commands[] = {
     {"index", command_index, "PATH...",
@@ -15,9 +18,16 @@ const struct command commands[] = {
      "changed ones replaced.\n"
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",
-     "Prints the passages whose landmarks the query attends to most, with the sentence that its "
-     "attention rests on\n"
-     "marked. The query can be a question or a description."},
+     "Prints the passages that fit the query best, by the attention to their landmarks and by "
+     "their "
+     "words, with the\n"
+     "sentence that its attention rests on marked. The query can be a question or a description. "
+     "For "
+     "words it may hold\n"
+     "\"exact phrases\", -word for what must not be there, AND, OR and parentheses; put it in "
+     "single "
+     "quotation marks\n"
+     "then, and -- before a query that begins with a minus."},
     {"ask", command_ask, "QUESTION", "answer a question from the books, with sources",
      "Prints the sentences that the question's attention rests on, with their sources, below an "
      "answer where the model\n"
@@ -63,6 +73,21 @@ static void keep_standard_streams(void)
             return;
 }
 
+/* A thread of OpenMP that waits for work spins on its core, which costs several times the speed
+ * where other processes want that core. How long it spins libgomp reads when it is loaded: the
+ * program starts itself once more, by its path (the process keeps its name), with a short time
+ * set, unless the user has said something. */
+static void spin_less(char **argv)
+{
+    char program[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (size <= 0 || getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") ||
+        setenv("GOMP_SPINCOUNT", "1000", 1))
+        return;
+    program[size] = '\0';
+    execv(program, argv); /* where it fails, threads spin */
+}
+
 /* The exit code: results that could not be written are a failure too. */
 static int finish_output(enum lmk_status status)
 {
@@ -75,6 +100,7 @@ static int finish_output(enum lmk_status status)
 int main(int argc, char **argv)
 {
     const char *unsupported;
+    spin_less(argv);
     keep_standard_streams();
     signal(SIGXFSZ, SIG_IGN); /* writing beyond a file size limit is an error like a full disk */
     if (!lmk_processor_supported(&unsupported)) {

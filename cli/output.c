@@ -64,6 +64,7 @@ cJSON *json_timing(const struct lmk_timing *timing)
     cJSON *object = cJSON_CreateObject();
     cJSON_AddNumberToObject(object, "pass1", timing->pass1);
     cJSON_AddNumberToObject(object, "candidates", timing->candidates);
+    cJSON_AddNumberToObject(object, "words", timing->words);
     cJSON_AddNumberToObject(object, "fetch", timing->fetch);
     cJSON_AddNumberToObject(object, "attention", timing->attention);
     cJSON_AddNumberToObject(object, "decode", timing->decode);
@@ -95,11 +96,14 @@ cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask)
     cJSON_AddNumberToObject(object, "score", passage->score);
     cJSON *scores = cJSON_AddObjectToObject(object, "scores");
     cJSON_AddNumberToObject(scores, "landmark", passage->landmark_score);
+    cJSON_AddNumberToObject(scores, "lexical", passage->lexical_score);
     cJSON_AddNumberToObject(scores, "attention", passage->attention_score);
     if (ask)
         cJSON_AddNumberToObject(object, "share", passage->share);
     cJSON_AddNumberToObject(object, "document", (double)passage->document);
     cJSON_AddNumberToObject(object, "block", (double)passage->block);
+    cJSON_AddNumberToObject(object, "blocks", (double)passage->blocks);
+    cJSON_AddNumberToObject(object, "best_block", (double)passage->best_block);
     cJSON_AddStringToObject(object, "path", passage->path);
     cJSON_AddStringToObject(object, "title", passage->title);
     cJSON_AddStringToObject(object, "author", passage->author);
@@ -164,7 +168,7 @@ static int columns(const char *text, size_t size)
     return count;
 }
 
-static void print_safely(FILE *stream, const char *text, size_t size)
+void output_part_safely(FILE *stream, const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -179,7 +183,7 @@ static void print_safely(FILE *stream, const char *text, size_t size)
 
 void output_safely(FILE *stream, const char *text)
 {
-    print_safely(stream, text, strlen(text));
+    output_part_safely(stream, text, strlen(text));
 }
 
 void output_text(const char *text, size_t mark_start, size_t mark_end, int indent)
@@ -200,7 +204,7 @@ void output_text(const char *text, size_t mark_start, size_t mark_end, int inden
         bool marked = colours && at < mark_end && at + size > mark_start;
         if (marked)
             fputs(BOLD, stdout);
-        print_safely(stdout, text + at, size);
+        output_part_safely(stdout, text + at, size);
         if (marked)
             fputs(PLAIN, stdout);
         used += wide;
@@ -223,11 +227,19 @@ void output_heading(const char *title, const char *author, const char *path)
     }
 }
 
-void output_readiness(uint64_t ready, uint64_t documents)
+static void print_readiness(const char *what, uint64_t ready, uint64_t documents)
 {
     if (ready < documents)
         fprintf(stderr,
-                "lmk: landmarks for %llu of %llu documents so far; \"lmk index\" goes on with the "
-                "others.\n",
-                (unsigned long long)ready, (unsigned long long)documents);
+                "lmk: %s %llu of %llu documents so far; \"lmk index\" goes on with the others.\n",
+                what, (unsigned long long)ready, (unsigned long long)documents);
+}
+
+void output_readiness(const struct arguments *arguments, uint64_t ready, uint64_t words,
+                      uint64_t documents)
+{
+    if (arguments->mode != LMK_LEXICAL)
+        print_readiness("landmarks for", ready, documents);
+    if (arguments->mode != LMK_LANDMARK && arguments->granularity == LMK_QUESTION)
+        print_readiness("words of", words, documents);
 }

@@ -11,8 +11,8 @@
 
 /* A new object with "schema" and "command". */
 cJSON *json_start(const char *command);
-/* Prints it as one line, frees it; bytes that are no UTF-8 (in the name of a file, in what a model
- * wrote) become U+FFFD. LMK_MEMORY. */
+/* Prints it as one line, frees it; bytes that are no UTF-8 (in the name of a file) become U+FFFD.
+ * LMK_MEMORY. */
 enum lmk_status json_print(cJSON *object, struct lmk_error *error);
 /* One passage as docs/json.md describes it; `ask` adds the shares. */
 cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask);
@@ -35,11 +35,15 @@ void output_text(const char *text, size_t mark_start, size_t mark_end, int inden
 /* Prints text without its control characters: neither a book nor the name of a file may steer the
  * terminal. */
 void output_safely(FILE *stream, const char *text);
+/* The same of `size` bytes, which end no character in the middle. */
+void output_part_safely(FILE *stream, const char *text, size_t size);
 
 /* "Title, by Author"; the path where there is no title. */
 void output_heading(const char *title, const char *author, const char *path);
 
-/* A note on stderr where a part of the collection cannot be searched yet. */
-void output_readiness(uint64_t ready, uint64_t documents);
+/* A note on stderr where a part of the collection cannot be searched yet in the mode asked for. */
+struct arguments;
+void output_readiness(const struct arguments *arguments, uint64_t ready, uint64_t words,
+                      uint64_t documents);
 
 #endif

@@ -42,9 +42,6 @@ static enum lmk_status open_model(struct session *session, const struct argument
                         DEFAULT_MODEL);
         path = found;
     }
-    if (access(path, F_OK))
-        return fail(error, LMK_MODEL, "There is no model %s. Name one with --model or LMK_MODEL.",
-                    path);
     return lmk_model_open(&session->model, path, error);
 }
 

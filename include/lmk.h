@@ -81,13 +81,13 @@ struct lmk_open_options {
     bool write;         /* take the writer's lock */
     bool create;        /* with write: make the collection where there is none */
     enum lmk_tier tier; /* with create: tier of keys and values; lmk_open_defaults: LMK_TIER_Q8_0 */
-    const char *ann;    /* with create: FAISS factory string, NULL: chosen by size */
+    const char *ann;    /* with create: FAISS factory string ("HNSW32"), NULL: chosen by size */
 };
 LMK_API struct lmk_open_options lmk_open_defaults(void);
 
 /* Opens the collection directory `path`. `model` may be NULL for listing, removing and verifying.
  * Errors: LMK_COLLECTION (none there, other format, other model), LMK_BUSY (second writer),
- * LMK_CORRUPT, LMK_IO. */
+ * LMK_USAGE (with create: a tier or factory string that does not fit), LMK_CORRUPT, LMK_IO. */
 LMK_API enum lmk_status lmk_collection_open(struct lmk_collection **collection, const char *path,
                                             const struct lmk_model *model,
                                             const struct lmk_open_options *options,
@@ -123,8 +123,9 @@ struct lmk_info {
     uint64_t documents, documents_ready, blocks, blocks_ready, tokens;
     uint64_t source_bytes, text_bytes;
     uint64_t segments, segment_blocks; /* FAISS segments and the blocks in them */
+    uint64_t documents_words;          /* whose words are indexed */
     uint64_t bytes_text, bytes_landmarks, bytes_keys_values, bytes_other, bytes_segments,
-        bytes_file;
+        bytes_words, bytes_file;
 };
 LMK_API enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *info,
                                  struct lmk_error *error);
@@ -136,6 +137,7 @@ LMK_API enum lmk_status lmk_remove(struct lmk_collection *collection, const char
 
 struct lmk_verify_report {
     uint64_t documents, blocks, segments, values_checked, problems;
+    uint64_t documents_words; /* whose words were checked */
 };
 /* Checks every checksum and cross-reference; each problem found goes to `problem` as a sentence.
  * Errors: LMK_CORRUPT when there was one. */
@@ -147,7 +149,7 @@ LMK_API enum lmk_status lmk_verify(struct lmk_collection *collection,
 /* ------------------------------------------------------------------ indexing */
 
 struct lmk_progress {
-    const char *stage;    /* "reading", "indexing", "landmarks" */
+    const char *stage;    /* "reading", "words", "indexing", "landmarks" */
     const char *document; /* path of the document at hand, or NULL */
     uint64_t documents, documents_total;
     uint64_t tokens, tokens_total; /* total 0: not known yet */
@@ -180,14 +182,19 @@ LMK_API enum lmk_status lmk_index(struct lmk_collection *collection, const char 
 
 /* ------------------------------------------------------------------ queries */
 
+/* What finds passages: landmarks and words together, landmarks alone, or words alone (BM25). */
+enum lmk_mode { LMK_HYBRID = 0, LMK_LANDMARK, LMK_LEXICAL };
+
 enum lmk_granularity { LMK_QUESTION = 0, LMK_TOKEN, LMK_HEAD, LMK_CHUNK };
 
 struct lmk_timing { /* milliseconds */
-    double pass1, candidates, fetch, attention, decode, total;
+    double pass1, candidates, words, fetch, attention, decode, total;
 };
 
 struct lmk_passage {
     uint64_t document, block; /* block: the collection's number of the first block */
+    uint64_t blocks;          /* successive blocks that the passage was made of */
+    uint64_t best_block;      /* the one of them that the scores and the mark belong to */
     const char *path, *title, *author;
     uint64_t source_start, source_end; /* byte range in the source */
     const char *text;                  /* normalised text around the hit, UTF-8 */
@@ -195,7 +202,8 @@ struct lmk_passage {
         mark_end; /* bytes of `text` that the question's attention rests on: a sentence */
     uint64_t mark_source_start, mark_source_end;
     double score;           /* what the order follows */
-    double landmark_score;  /* joint landmark score, see the design */
+    double landmark_score;  /* joint landmark score, see the design; NaN: not known */
+    double lexical_score;   /* BM25; NaN where words were not asked */
     double attention_score; /* exact attention over the block's keys; NaN without them */
     double share;           /* ask: share of the attention that the block received, 0 to 1 */
     double mark_share; /* of the block's attention, what rests on the marked sentence, 0 to 1 */
@@ -203,9 +211,17 @@ struct lmk_passage {
 
 struct lmk_search_options {
     size_t top;        /* passages wanted; default 10 */
-    size_t candidates; /* blocks taken from FAISS for rescoring; default 200 */
+    size_t candidates; /* blocks taken from each side for ranking; default 200 */
     size_t blocks; /* k: blocks that the heads read in granularities below `question`; default 8 */
-    enum lmk_granularity granularity;
+    enum lmk_granularity
+        granularity; /* below `question`: landmarks alone find, whatever the mode */
+    enum lmk_mode mode;
+    size_t per_document; /* passages of one document, 0: any number; default 3. More are shown where
+                            there are too few documents to fill the page. */
+    bool merge;          /* neighbouring blocks become one passage; default true */
+    uint64_t most_matches; /* hybrid: the rarest words, as many as lie in so many blocks together,
+                              bring candidates; the others only add to scores. 0: all, which is
+                              BM25 in full, as in mode lexical. Default 20,000 */
 };
 LMK_API struct lmk_search_options lmk_search_defaults(void);
 
@@ -214,10 +230,12 @@ struct lmk_results {
     struct lmk_passage *passages; /* best first */
     struct lmk_timing timing;
     uint64_t documents_ready, documents; /* how much of the collection has landmarks */
+    uint64_t documents_words;            /* how much has its words indexed; 0 in mode landmark */
 };
 
-/* Errors: LMK_NOT_FOUND when the collection holds nothing to find, LMK_CORRUPT, LMK_COLLECTION,
- * LMK_USAGE. */
+/* In the modes with words, a query may hold "exact phrases" (which must be there), -word (which
+ * must not), AND, OR and parentheses; anything else is plain words. Errors: LMK_NOT_FOUND when
+ * there is nothing to find, LMK_CORRUPT, LMK_COLLECTION, LMK_USAGE. */
 LMK_API enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
                                    const struct lmk_search_options *options,
                                    struct lmk_results **results, struct lmk_error *error);
@@ -225,26 +243,29 @@ LMK_API void lmk_results_free(struct lmk_results *results);
 
 struct lmk_ask_options {
     size_t blocks;     /* k: blocks that the answer reads; default 8 */
-    size_t candidates; /* as in lmk_search_options */
+    size_t candidates; /* these four as in lmk_search_options */
     enum lmk_granularity granularity;
+    enum lmk_mode mode;
+    uint64_t most_matches;
     bool generate;     /* write an answer; default: only where the model says that it can */
     size_t max_tokens; /* of the answer; default 64 */
     float temperature; /* 0: greedy, the default */
     uint64_t seed;
-    /* Gets each piece of the answer as it is written; false stops. May be NULL. */
+    /* Gets each piece of the answer as it is written, in whole UTF-8 characters; false stops. May
+     * be NULL. */
     bool (*stream)(void *context, const char *text, size_t size);
     void *context;
 };
 LMK_API struct lmk_ask_options lmk_ask_defaults(const struct lmk_model *model);
 
 struct lmk_answer {
-    char *text; /* NULL when none was generated */
+    char *text; /* UTF-8, U+FFFD where the model wrote none; NULL when none was generated */
     size_t count;
     struct lmk_passage *passages; /* the blocks read, largest share first */
     struct lmk_timing timing;
     size_t tokens;         /* generated */
     double log_likelihood; /* mean natural logarithm of a generated token's probability */
-    uint64_t documents_ready, documents;
+    uint64_t documents_ready, documents, documents_words;
 };
 LMK_API enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
                                 const struct lmk_ask_options *options, struct lmk_answer **answer,

@@ -1,9 +1,10 @@
 /* lmk_ask: the k best blocks, pass 2 over them, the answer and what it rests on. */
-#include "index/granularity.h"
 #include "index/ingest.h"
+#include "index/lexical_query.h"
 #include "index/memory.h"
 #include "index/passage.h"
-#include "index/question.h"
+#include "index/ranking.h"
+#include "src/text/utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,8 +15,11 @@
 
 struct lmk_ask_options lmk_ask_defaults(const struct lmk_model *model)
 {
-    return (struct lmk_ask_options){
-        .blocks = 8, .candidates = 200, .generate = lmk_model_can_answer(model), .max_tokens = 64};
+    return (struct lmk_ask_options){.blocks = 8,
+                                    .candidates = 200,
+                                    .most_matches = lmk_search_defaults().most_matches,
+                                    .generate = lmk_model_can_answer(model),
+                                    .max_tokens = 64};
 }
 
 struct asking {
@@ -23,14 +27,16 @@ struct asking {
     const struct lmk_ask_options *options;
     struct store_view *view;
     struct question question;
-    struct candidate *chosen; /* the blocks read, in order of age */
-    double *shares;           /* of each chosen block: sum of its landmark probability */
+    struct ranked *chosen; /* the blocks read, in order of age; of `ranking` */
+    struct ranking ranking;
+    double *shares; /* of each chosen block: sum of its landmark probability */
     size_t count;
     struct memory_block *memory; /* of the chosen blocks */
     struct granularity *granularity;
     struct sequence *sequence; /* pass 2 */
     float *mass;               /* [M][count] */
     uint64_t random;
+    struct utf8_held held; /* of the answer: pieces may be single bytes */
     struct lmk_answer *answer;
 };
 
@@ -38,23 +44,48 @@ struct asking {
 
 static int by_block(const void *left, const void *right)
 {
-    uint64_t a = ((const struct candidate *)left)->block,
-             b = ((const struct candidate *)right)->block;
+    uint64_t a = ((const struct ranked *)left)->block, b = ((const struct ranked *)right)->block;
     return a < b ? -1 : a > b;
 }
 
-static enum lmk_status choose_blocks(struct asking *asking, struct lmk_error *error)
+/* Leaves the `wanted` best blocks that can be read: of documents whose keys and values are there.
+ * Where none can, all stay, for the sentence that reading them gives. */
+static enum lmk_status keep_readable(struct asking *asking, size_t wanted, struct lmk_error *error)
+{
+    struct ranking *ranking = &asking->ranking;
+    size_t kept = 0;
+    for (size_t i = 0; i < ranking->count && kept < wanted; i++) {
+        struct document document;
+        struct ranked item = ranking->items[i];
+        enum lmk_status status =
+            store_document_of_block(asking->view, item.block, &document, error);
+        if (status)
+            return status;
+        if (document.state == DOCUMENT_READY)
+            ranking->items[kept++] = item;
+    }
+    ranking->count = kept ? kept : ranking->count < wanted ? ranking->count : wanted;
+    return LMK_OK;
+}
+
+static enum lmk_status choose_blocks(struct asking *asking, const char *question,
+                                     struct lmk_error *error)
 {
     const struct lmk_ask_options *options = asking->options;
-    size_t wanted = options->candidates > options->blocks ? options->candidates : options->blocks;
-    asking->chosen = malloc(wanted * sizeof *asking->chosen);
-    if (!asking->chosen)
-        return error_memory(error, wanted * sizeof *asking->chosen);
-    enum lmk_status status =
-        question_candidates(&asking->question, asking->collection, asking->view, wanted,
-                            asking->chosen, &asking->count, error);
-    if (asking->count > options->blocks)
-        asking->count = options->blocks;
+    struct ranking_request request = {
+        .mode = options->mode,
+        .text = question,
+        .question = &asking->question,
+        .candidates = options->candidates > options->blocks ? options->candidates : options->blocks,
+        .most_matches = options->mode == LMK_HYBRID ? options->most_matches : 0,
+    };
+    enum lmk_status status = ranking_make(&asking->ranking, asking->collection, asking->view,
+                                          &request, &asking->answer->timing, error);
+    asking->answer->documents_words = asking->ranking.documents_words;
+    if (!status)
+        status = keep_readable(asking, options->blocks, error);
+    asking->chosen = asking->ranking.items;
+    asking->count = asking->ranking.count;
     if (!status)
         qsort(asking->chosen, asking->count, sizeof *asking->chosen, by_block);
     return status;
@@ -80,19 +111,18 @@ static enum lmk_status load_memory(struct asking *asking, struct lmk_error *erro
 }
 
 /* Gives the sequence of pass 2 its memory: fixed blocks, or the selector of a finer granularity. */
-static enum lmk_status prepare_memory(struct asking *asking, struct lmk_error *error)
+static enum lmk_status prepare_memory(struct asking *asking, const char *question,
+                                      struct lmk_error *error)
 {
     const struct lmk_ask_options *options = asking->options;
-    double before = ingest_clock();
     size_t most = question_length(&asking->question) + options->max_tokens;
     enum lmk_status status =
         sequence_open(&asking->sequence, asking->collection->model, most, false, error);
     if (status)
         return status;
     if (options->granularity == LMK_QUESTION) {
-        if (!(status = choose_blocks(asking, error))) {
-            asking->answer->timing.candidates = 1e3 * (ingest_clock() - before);
-            before = ingest_clock();
+        if (!(status = choose_blocks(asking, question, error))) {
+            double before = ingest_clock();
             status = load_memory(asking, error);
             asking->answer->timing.fetch = 1e3 * (ingest_clock() - before);
         }
@@ -160,18 +190,26 @@ static size_t pick(struct asking *asking, const float *logits, size_t count)
     return best;
 }
 
+/* Streams the answer from `start` on; false: stop. */
+static bool stream(const struct asking *asking, const struct buffer *text, size_t start)
+{
+    const struct lmk_ask_options *options = asking->options;
+    return !options->stream || text->size == start ||
+           options->stream(options->context, (const char *)text->data + start, text->size - start);
+}
+
 static enum lmk_status write_piece(struct asking *asking, uint32_t id, struct buffer *text,
                                    bool *stopped, struct lmk_error *error)
 {
-    size_t size;
+    size_t size, start = text->size;
     const char *piece = tokenizer_bytes(asking->collection->model->tokenizer, id, &size);
-    if (!text->size && size && piece[0] == ' ') {
+    if (!text->size && !asking->held.count && size && piece[0] == ' ') {
         piece++;
         size--;
     }
-    if (asking->options->stream && size)
-        *stopped = !asking->options->stream(asking->options->context, piece, size);
-    return buffer_append(text, piece, size, error);
+    enum lmk_status status = utf8_append(&asking->held, piece, size, text, error);
+    *stopped = !status && !stream(asking, text, start);
+    return status;
 }
 
 static enum lmk_status write_answer(struct asking *asking, struct buffer *text,
@@ -196,6 +234,9 @@ static enum lmk_status write_answer(struct asking *asking, struct buffer *text,
     }
     if (answer->tokens)
         answer->log_likelihood /= (double)answer->tokens;
+    size_t start = text->size;
+    if (!status && !stopped && !(status = utf8_finish(&asking->held, text, error)))
+        stream(asking, text, start);
     return status;
 }
 
@@ -249,9 +290,11 @@ static enum lmk_status make_passage(struct asking *asking, size_t i, double shar
     if (status)
         return status;
     passage->attention_score = scoring_block(asking->question.scoring, type, keys, token_scores);
-    passage->landmark_score = asking->granularity ? NAN : asking->chosen[i].score;
+    passage->landmark_score = asking->granularity ? NAN : asking->chosen[i].landmark;
+    passage->lexical_score = asking->chosen[i].lexical;
     passage->score = passage->share = share;
-    return passage_make(passage, asking->collection, asking->view, block, token_scores, error);
+    return passage_make(passage, asking->collection, asking->view, block, 1, block, token_scores,
+                        error);
 }
 
 /* With a finer granularity the blocks are known only now: those with the most landmark probability.
@@ -259,12 +302,16 @@ static enum lmk_status make_passage(struct asking *asking, size_t i, double shar
 static enum lmk_status take_ranking(struct asking *asking, struct lmk_error *error)
 {
     size_t wanted = asking->options->blocks;
-    asking->chosen = malloc(wanted * sizeof *asking->chosen);
     free(asking->shares);
     asking->shares = calloc(wanted, sizeof *asking->shares);
-    if (!asking->chosen || !asking->shares)
-        return error_memory(error, wanted * sizeof *asking->chosen);
-    asking->count = granularity_ranking(asking->granularity, wanted, asking->chosen);
+    enum lmk_status status =
+        asking->shares
+            ? ranking_of_granularity(&asking->ranking, asking->granularity, wanted, error)
+            : error_memory(error, wanted * sizeof *asking->shares);
+    if (status)
+        return status;
+    asking->chosen = asking->ranking.items;
+    asking->count = asking->ranking.count;
     for (size_t i = 0; i < asking->count; i++)
         asking->shares[i] = asking->chosen[i].score;
     if (asking->count)
@@ -309,11 +356,16 @@ static enum lmk_status ask(struct asking *asking, const char *question, struct l
 {
     struct lmk_timing *timing = &asking->answer->timing;
     double start = ingest_clock();
+    char *plain =
+        asking->options->mode == LMK_LANDMARK ? strdup(question) : lexical_query_plain(question);
+    if (!plain)
+        return error_memory(error, strlen(question));
     enum lmk_status status =
-        question_open(&asking->question, asking->collection->model, question, error);
+        question_open(&asking->question, asking->collection->model, plain, error);
+    free(plain);
     timing->pass1 = 1e3 * (ingest_clock() - start);
     if (!status)
-        status = prepare_memory(asking, error);
+        status = prepare_memory(asking, question, error);
     if (!status)
         status = read_and_write(asking, error);
     if (!status)
@@ -329,7 +381,7 @@ static void release(struct asking *asking)
     question_close(&asking->question);
     store_view_end(asking->view);
     free(asking->memory);
-    free(asking->chosen);
+    ranking_release(&asking->ranking);
     free(asking->shares);
     free(asking->mass);
 }
@@ -346,7 +398,8 @@ enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
     struct asking asking = {.collection = collection, .options = options ? options : &defaults};
     const struct lmk_ask_options *used = asking.options;
     if (!used->blocks || used->blocks > MOST_BLOCKS || used->max_tokens > MOST_BLOCKS ||
-        used->candidates > MOST_CANDIDATES || used->granularity > LMK_CHUNK)
+        used->candidates > MOST_CANDIDATES || used->granularity > LMK_CHUNK ||
+        used->mode > LMK_LEXICAL)
         return error_set(error, LMK_USAGE,
                          "An answer reads 1 to %d blocks out of at most %d candidates and has at "
                          "most %d tokens; the granularity is one of four.",

@@ -1,5 +1,7 @@
 #include "index/collection.h"
 
+#include "index/landmarks.h"
+#include "index/lexical.h"
 #include "index/segments.h"
 #include "src/base/directory.h"
 
@@ -203,11 +205,16 @@ static enum lmk_status set_generation(struct lmk_collection *collection, char *g
     return collection->directory ? LMK_OK : error_memory(error, strlen(collection->path));
 }
 
-static struct store_settings settings_of(const struct lmk_model *model,
-                                         const struct lmk_open_options *options)
+/* The settings of a new collection, once its options make sense. */
+static enum lmk_status choose_settings(const struct lmk_model *model,
+                                       const struct lmk_open_options *options,
+                                       struct store_settings *settings, struct lmk_error *error)
 {
     const struct model_shape *shape = &model->shape;
-    struct store_settings settings = {
+    if (!strcmp(collection_tier_name(options->tier), "unknown"))
+        return error_set(error, LMK_USAGE, "There is no tier %d for keys and values.",
+                         (int)options->tier);
+    *settings = (struct store_settings){
         .normalise_version = NORMALISE_VERSION,
         .block_tokens = shape->block_tokens,
         .memory_layers = shape->memory_layer_count,
@@ -216,33 +223,20 @@ static struct store_settings settings_of(const struct lmk_model *model,
         .vocabulary = shape->vocabulary,
         .tier = options->tier,
     };
-    memcpy(settings.fingerprint, model->fingerprint, sizeof settings.fingerprint);
-    snprintf(settings.model_name, sizeof settings.model_name, "%s", model->name);
-    snprintf(settings.ann, sizeof settings.ann, "%s", options->ann ? options->ann : "");
-    return settings;
-}
-
-static enum lmk_status check_options(const struct lmk_open_options *options,
-                                     struct lmk_error *error)
-{
-    const struct store_settings *settings = NULL;
-    if (!strcmp(collection_tier_name(options->tier), "unknown"))
-        return error_set(error, LMK_USAGE, "There is no tier %d for keys and values.",
-                         (int)options->tier);
-    if (options->ann && strlen(options->ann) >= sizeof settings->ann)
-        return error_set(error, LMK_USAGE, "The FAISS factory string %.80s is too long.",
-                         options->ann);
-    return LMK_OK;
+    memcpy(settings->fingerprint, model->fingerprint, sizeof settings->fingerprint);
+    snprintf(settings->model_name, sizeof settings->model_name, "%s", model->name);
+    if (!options->ann || !options->ann[0])
+        return LMK_OK;
+    return landmarks_factory(options->ann, model_landmark_width(shape), settings->ann, error);
 }
 
 /* Makes the store of the first generation. Where an interrupted run had made it whole, and only
  * CURRENT is missing, it is that one. */
 static enum lmk_status make_store(struct lmk_collection *collection,
-                                  const struct lmk_open_options *options, struct lmk_error *error)
+                                  const struct store_settings *settings, struct lmk_error *error)
 {
-    struct store_settings settings = settings_of(collection->model, options);
     enum lmk_status status =
-        store_create(&collection->store, collection->directory, &settings, error);
+        store_create(&collection->store, collection->directory, settings, error);
     if (status == LMK_COLLECTION)
         status = store_open(&collection->store, collection->directory, true, error);
     return status;
@@ -252,8 +246,9 @@ static enum lmk_status make_store(struct lmk_collection *collection,
 static enum lmk_status create(struct lmk_collection *collection,
                               const struct lmk_open_options *options, struct lmk_error *error)
 {
+    struct store_settings settings;
     enum lmk_status status = collection_needs_model(collection, error);
-    if (status || (status = check_options(options, error)))
+    if (status || (status = choose_settings(collection->model, options, &settings, error)))
         return status;
     char *generation = strdup(FIRST_GENERATION);
     if (!generation)
@@ -265,7 +260,7 @@ static enum lmk_status create(struct lmk_collection *collection,
         return error_memory(error, strlen(collection->directory));
     if (!(status = make_directory(collection->directory, error)) &&
         !(status = make_directory(landmarks, error)) &&
-        !(status = make_store(collection, options, error)) &&
+        !(status = make_store(collection, &settings, error)) &&
         !(status = directory_sync(collection->directory, error)))
         status = write_current(collection->path, generation, error);
     free(landmarks);
@@ -289,10 +284,11 @@ static enum lmk_status check_model(struct lmk_collection *collection, struct lmk
     hash128_hexadecimal(model->fingerprint, given);
     return error_set(
         error, LMK_COLLECTION,
-        "%s was indexed with the model %s (fingerprint %s), but the model given is %s (fingerprint "
-        "%s). "
-        "Name the first one with --model, or index the books again into a new collection.",
-        collection->path, settings->model_name, collection->fingerprint, model->name, given);
+        "%s was indexed with the model %s (fingerprint %s), but the model given is %s%s "
+        "(fingerprint %s). Name the first one with --model, or index the books again into a new "
+        "collection.",
+        collection->path, settings->model_name, collection->fingerprint,
+        strcmp(settings->model_name, model->name) ? "" : "another ", model->name, given);
 }
 
 static enum lmk_status open_or_create(struct lmk_collection *collection,
@@ -361,6 +357,7 @@ void lmk_collection_close(struct lmk_collection *collection)
 {
     if (!collection)
         return;
+    lexical_close(collection->lexical);
     segments_close(collection->segments);
     store_close(collection->store);
     if (collection->lock >= 0)

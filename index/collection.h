@@ -10,6 +10,7 @@
 #include "index/store.h"
 #include "src/model/model.h"
 
+struct lexical;
 struct segments;
 
 struct lmk_collection {
@@ -19,6 +20,7 @@ struct lmk_collection {
     const struct lmk_model *model; /* borrowed, may be NULL */
     struct store *store;
     struct segments *segments; /* opened by the first query, NULL before */
+    struct lexical *lexical;   /* the same */
     int lock;                  /* descriptor of writer.lock, -1 when read-only */
     char fingerprint[2 * HASH128_BYTES + 1];
 };

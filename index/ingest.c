@@ -1,5 +1,6 @@
 #include "index/ingest.h"
 
+#include "index/lexical.h"
 #include "index/segments.h"
 
 #include <string.h>
@@ -22,10 +23,30 @@ enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error)
                      "Stopped. What was complete is kept; the same command goes on from there.");
 }
 
+static enum lmk_status report_words(void *context, const struct document *document, uint64_t done,
+                                    uint64_t total, struct lmk_error *error)
+{
+    struct ingest *ingest = context;
+    ingest->progress.document = document->path;
+    ingest->progress.documents = done;
+    ingest->progress.documents_total = total;
+    return ingest_report(ingest, error);
+}
+
+/* All texts can be found by their words before the model has seen the first. */
+static enum lmk_status ingest_words(struct ingest *ingest, struct lmk_error *error)
+{
+    ingest->progress = (struct lmk_progress){.stage = "words"};
+    ingest->stage_started = ingest_clock();
+    return lexical_update(ingest->collection, report_words, ingest, error);
+}
+
 static enum lmk_status run_stages(struct ingest *ingest, const struct file_list *files,
                                   struct lmk_error *error)
 {
     enum lmk_status status = ingest_texts(ingest, files, error);
+    if (!status)
+        status = ingest_words(ingest, error);
     if (!status)
         status = ingest_model(ingest, error);
     if (status && status != LMK_INTERRUPTED)

@@ -1,5 +1,5 @@
-/* The two stages of lmk_index: texts first, so that a document is in the store within seconds; then
- * the model. */
+/* The stages of lmk_index: texts first, so that a document is in the store within seconds; then
+ * their words, so that all can be searched; then the model. */
 #ifndef INDEX_INGEST_H
 #define INDEX_INGEST_H
 
@@ -23,7 +23,7 @@ enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error);
 enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files,
                              struct lmk_error *error);
 
-/* Stage 2: runs the model over every document that is in state text. */
+/* Stage 3 (2 are the words): runs the model over every document that is in state text. */
 enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error);
 
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Blocks of one run of the model: enough rows that the matrix products reach their full speed. */
-#define RUN_BLOCKS 8
+#define RUN_BLOCKS 16
 /* Blocks of one batch: a few dozen megabytes, and at most some twenty seconds of work that a crash
  * can cost. */
 #define BATCH_BLOCKS 512

@@ -14,6 +14,7 @@
 
 #include <faiss/c_api/AutoTune_c.h>
 #include <faiss/c_api/IndexIVF_c.h>
+#include <faiss/c_api/IndexPreTransform_c.h>
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/MetaIndexes_c.h>
 #include <faiss/c_api/error_c.h>
@@ -23,26 +24,29 @@
 /* Up to here a scan of all vectors takes some milliseconds, and finds the best without fail. */
 #define EXACT_VECTORS 50000
 
-/* What FAISS takes for memory-mapped reading; its header's FAISS_IO_FLAG_MMAP, 1, loads the file instead. */
+/* What FAISS takes for memory-mapped reading; its header's FAISS_IO_FLAG_MMAP, 1, loads the file
+ * instead. */
 #define MAP_FLAG 0x646f0008
 
 enum {
-    LISTS_PER_ROOT = 4,           /* lists of an IVF index = 4 sqrt(vectors) */
-    TRAINING_PER_LIST = 64,       /* FAISS itself asks for 39 at least */
-    LEAST_TRAINING = 10240,       /* enough for the 256 centroids of product quantisation */
-    MOST_TRAINING = 65536,        /* where there are no lists */
-    ADDED_AT_ONCE = 65536,        /* vectors; FAISS copies them now and then */
-    CALIBRATION_QUERIES = 48,     /* of each of two kinds */
+    LISTS_PER_ROOT = 4,       /* lists of an IVF index = 4 sqrt(vectors) */
+    TRAINING_PER_LIST = 64,   /* FAISS itself asks for 39 at least */
+    LEAST_TRAINING = 10240,   /* enough for the 256 centroids of product quantisation */
+    MOST_TRAINING = 65536,    /* where there are no lists */
+    ADDED_AT_ONCE = 65536,    /* vectors; FAISS copies them now and then */
+    CALIBRATION_QUERIES = 48, /* of each of two kinds */
     CALIBRATION_BEST = 10,
-    LEAST_EF_SEARCH = 128,        /* HNSW32: recall@10 .998 with 1 M vectors */
+    LEAST_EF_SEARCH = 128,    /* HNSW32: recall@10 .998 with 1 M vectors */
+    LARGEST_NUMBER = 1 << 20, /* in a factory string; a segment has no more vectors than that */
 };
 
-/* Recall@10 of the calibration queries, of the worse kind, that decides how many lists are looked at. */
+/* Recall@10 of the calibration queries, of the worse kind, that decides how many lists are looked
+ * at. */
 static const double calibration_recall = 0.985;
 
 struct landmark_segment {
     FaissIndex *index;
-    FaissIndexIVF *lists; /* the same index, or NULL if it has no lists */
+    FaissIndexIVF *lists; /* of the index or in it, or NULL if it has no lists */
     size_t probes;        /* of a search with effort 1 */
     char *path;
 };
@@ -63,12 +67,84 @@ struct vector_set {
     size_t count, dimension;
 };
 
-static enum lmk_status refused(const char *factory, const char *what, struct lmk_error *error)
+/* FAISS's last error without what is for its own developers: "Error in FUNCTION at FILE:LINE: " and
+ * the condition that failed. */
+static const char *faiss_reason(void)
+{
+    const char *reason = faiss_get_last_error();
+    for (const char *at = reason; (at = strchr(at, ':')); at++) {
+        size_t digits = strspn(at + 1, "0123456789");
+        if (digits && !strncmp(at + 1 + digits, ": ", 2)) {
+            reason = at + digits + 3;
+            break;
+        }
+    }
+    const char *text = strstr(reason, "' failed: ");
+    if (text)
+        return text + strlen("' failed: ");
+    return strncmp(reason, "Error: ", 7) ? reason : reason + 7;
+}
+
+static enum lmk_status refused(const char *factory, const char *why, struct lmk_error *error)
 {
     return error_set(error, LMK_USAGE,
-                     "FAISS cannot %s an index of the type \"%s\" (%.400s). Leave --ann out to have the type chosen, or "
-                     "put \"IDMap,\" before a type that keeps no numbers of its own.",
-                     what, factory, faiss_get_last_error());
+                     "FAISS cannot index landmarks by \"%.80s\": %.300s. Name a type that it "
+                     "knows, such as \"Flat\", \"HNSW32\" or \"IVF1024,SQ8\", or none to have it "
+                     "chosen by size.",
+                     factory, why);
+}
+
+/* What stands within wrappers that give ids to an index or change its vectors. */
+static FaissIndex *innermost(FaissIndex *index, bool *has_ids)
+{
+    *has_ids = false;
+    for (;;) {
+        FaissIndexIDMap *map = faiss_IndexIDMap_cast(index);
+        FaissIndexPreTransform *transform = faiss_IndexPreTransform_cast(index);
+        if (!map && !transform)
+            return index;
+        *has_ids = *has_ids || map;
+        index = map ? faiss_IndexIDMap_sub_index(map) : faiss_IndexPreTransform_index(transform);
+    }
+}
+
+static FaissIndexIVF *lists_of(FaissIndex *index)
+{
+    bool has_ids;
+    return faiss_IndexIVF_cast(innermost(index, &has_ids));
+}
+
+/* FAISS divides by numbers that are 0, or crashes later, and takes as much memory as large ones ask
+ * for. */
+static bool numbers_make_sense(const char *factory)
+{
+    for (const char *at = factory; (at = strpbrk(at, "0123456789"));) {
+        char *end;
+        unsigned long number = strtoul(at, &end, 10);
+        if (number == 0 || number > LARGEST_NUMBER)
+            return false;
+        at = end;
+    }
+    return true;
+}
+
+enum lmk_status landmarks_factory(const char *wanted, size_t dimension, char factory[64],
+                                  struct lmk_error *error)
+{
+    FaissIndex *index = NULL;
+    bool has_ids;
+    char range[64];
+    snprintf(range, sizeof range, "its numbers must lie between 1 and %d", LARGEST_NUMBER);
+    if (!numbers_make_sense(wanted))
+        return refused(wanted, range, error);
+    if (faiss_index_factory(&index, (int)dimension, wanted, METRIC_INNER_PRODUCT))
+        return refused(wanted, faiss_reason(), error);
+    if (faiss_IndexIVF_cast(innermost(index, &has_ids)))
+        has_ids = true;
+    faiss_Index_free(index);
+    if (snprintf(factory, 64, "%s%s", has_ids ? "" : "IDMap,", wanted) >= 64)
+        return refused(wanted, "it is too long", error);
+    return LMK_OK;
 }
 
 static uint64_t random_next(uint64_t *state)
@@ -88,17 +164,19 @@ static size_t training_count(const struct vector_set *set, size_t lists)
     return set->count >= least && wanted > set->count ? set->count : wanted;
 }
 
-/* Trains on a sample that depends on nothing but the vectors. Where there are too few of them for the type, they are
- * taken several times: FAISS would print warnings, or refuse. */
+/* Trains on a sample that depends on nothing but the vectors. Where there are too few of them for
+ * the type, they are taken several times: FAISS would print warnings, or refuse. */
 static enum lmk_status train(FaissIndex *index, const struct vector_set *set, const char *factory,
                              struct lmk_error *error)
 {
-    FaissIndexIVF *lists = faiss_IndexIVF_cast(index);
+    FaissIndexIVF *lists = lists_of(index);
     size_t wanted = training_count(set, lists ? faiss_IndexIVF_nlist(lists) : 0), bytes;
     if (faiss_Index_is_trained(index) || set->count == 0)
         return LMK_OK;
     if (wanted == set->count)
-        return faiss_Index_train(index, (idx_t)wanted, set->vectors) ? refused(factory, "train", error) : LMK_OK;
+        return faiss_Index_train(index, (idx_t)wanted, set->vectors)
+                   ? refused(factory, faiss_reason(), error)
+                   : LMK_OK;
     if (__builtin_mul_overflow(wanted, set->dimension * sizeof(float), &bytes))
         return error_memory(error, SIZE_MAX);
     float *sample = malloc(bytes);
@@ -107,11 +185,12 @@ static enum lmk_status train(FaissIndex *index, const struct vector_set *set, co
     uint64_t state = 1;
     for (size_t i = 0; i < wanted; i++) {
         size_t chosen = (size_t)(random_next(&state) % set->count);
-        memcpy(sample + i * set->dimension, set->vectors + chosen * set->dimension, set->dimension * sizeof(float));
+        memcpy(sample + i * set->dimension, set->vectors + chosen * set->dimension,
+               set->dimension * sizeof(float));
     }
     int code = faiss_Index_train(index, (idx_t)wanted, sample);
     free(sample);
-    return code ? refused(factory, "train", error) : LMK_OK;
+    return code ? refused(factory, faiss_reason(), error) : LMK_OK;
 }
 
 static enum lmk_status add(FaissIndex *index, const struct vector_set *set, const char *factory,
@@ -121,14 +200,15 @@ static enum lmk_status add(FaissIndex *index, const struct vector_set *set, cons
         size_t count = set->count - first < ADDED_AT_ONCE ? set->count - first : ADDED_AT_ONCE;
         if (faiss_Index_add_with_ids(index, (idx_t)count, set->vectors + first * set->dimension,
                                      (const idx_t *)set->ids + first))
-            return refused(factory, "fill", error);
+            return refused(factory, faiss_reason(), error);
     }
     return LMK_OK;
 }
 
 /* ---- choosing the number of lists that a search looks at
 
- * What recall a number of lists gives depends on the vectors, so it is measured on them when the index is built. */
+ * What recall a number of lists gives depends on the vectors, so it is measured on them when the
+ index is built. */
 
 struct best {
     idx_t ids[CALIBRATION_BEST];
@@ -168,7 +248,8 @@ static void exact_search(const struct vector_set *set, const float *query, struc
 {
     *best = (struct best){0};
     for (size_t i = 0; i < set->count; i++)
-        best_insert(best, (idx_t)set->ids[i], inner_product(query, set->vectors + i * set->dimension, set->dimension));
+        best_insert(best, (idx_t)set->ids[i],
+                    inner_product(query, set->vectors + i * set->dimension, set->dimension));
 }
 
 /* Near to much of the set: the sum of two of its vectors. */
@@ -180,14 +261,15 @@ static void near_query(const struct vector_set *set, uint64_t *state, float *que
         query[i] = one[i] + other[i];
 }
 
-/* A direction that has nothing to do with how the set is clustered, as the part that all questions share: the sum of
- * many vectors of the set, each coordinate from other ones. */
+/* A direction that has nothing to do with how the set is clustered, as the part that all questions
+ * share: the sum of many vectors of the set, each coordinate from other ones. */
 static void far_query(const struct vector_set *set, uint64_t *state, float *query)
 {
     for (size_t i = 0; i < set->dimension; i++) {
         query[i] = 0;
         for (int j = 0; j < 4; j++)
-            query[i] += set->vectors[(size_t)(random_next(state) % set->count) * set->dimension + i];
+            query[i] +=
+                set->vectors[(size_t)(random_next(state) % set->count) * set->dimension + i];
     }
 }
 
@@ -226,8 +308,8 @@ static size_t count_found(const struct best *truth, const idx_t *labels, size_t 
     return found;
 }
 
-/* The share of the truly best that the index finds, in twice their number: rescoring with the true keys puts right
- * what quantisation puts just behind the ten. */
+/* The share of the truly best that the index finds, in twice their number: rescoring with the true
+ * keys puts right what quantisation puts just behind the ten. */
 static double measure_recall(const FaissIndex *index, const struct calibration *calibration)
 {
     enum { ASKED = 2 * CALIBRATION_BEST };
@@ -244,8 +326,10 @@ static double measure_recall(const FaissIndex *index, const struct calibration *
     return (double)found / (double)wanted;
 }
 
-/* Raises the number of lists looked at until the recall is reached. The number is kept in the index file. */
-static void raise_probes(FaissIndex *index, FaissIndexIVF *lists, const struct calibration *calibration)
+/* Raises the number of lists looked at until the recall is reached. The number is kept in the index
+ * file. */
+static void raise_probes(FaissIndex *index, FaissIndexIVF *lists,
+                         const struct calibration *calibration)
 {
     size_t most = faiss_IndexIVF_nlist(lists), probes = faiss_IndexIVF_nprobe(lists);
     while (probes < most && measure_recall(index, calibration) < calibration_recall) {
@@ -254,10 +338,12 @@ static void raise_probes(FaissIndex *index, FaissIndexIVF *lists, const struct c
     }
 }
 
-static enum lmk_status calibrate(FaissIndex *index, const struct vector_set *set, struct lmk_error *error)
+static enum lmk_status calibrate(FaissIndex *index, const struct vector_set *set,
+                                 struct lmk_error *error)
 {
-    static void (*const kinds[])(const struct vector_set *, uint64_t *, float *) = {near_query, far_query};
-    FaissIndexIVF *lists = faiss_IndexIVF_cast(index);
+    static void (*const kinds[])(const struct vector_set *, uint64_t *, float *) = {near_query,
+                                                                                    far_query};
+    FaissIndexIVF *lists = lists_of(index);
     if (!lists || set->count == 0)
         return LMK_OK;
     faiss_IndexIVF_set_nprobe(lists, faiss_IndexIVF_nlist(lists) / 64 + 1);
@@ -273,8 +359,8 @@ static enum lmk_status calibrate(FaissIndex *index, const struct vector_set *set
 
 /* ---- files */
 
-static enum lmk_status file_hash(const char *path, uint64_t *size, unsigned char hash[HASH128_BYTES],
-                                 struct lmk_error *error)
+static enum lmk_status file_hash(const char *path, uint64_t *size,
+                                 unsigned char hash[HASH128_BYTES], struct lmk_error *error)
 {
     struct mapped_file file;
     enum lmk_status status = mapped_file_open(&file, path, error);
@@ -286,8 +372,10 @@ static enum lmk_status file_hash(const char *path, uint64_t *size, unsigned char
     return LMK_OK;
 }
 
-/* FAISS closes files that it opened itself without looking at what that gives, so it gets an open one. */
-static enum lmk_status write_file(const FaissIndex *index, const char *path, struct lmk_error *error)
+/* FAISS closes files that it opened itself without looking at what that gives, so it gets an open
+ * one. */
+static enum lmk_status write_file(const FaissIndex *index, const char *path,
+                                  struct lmk_error *error)
 {
     FILE *file = fopen(path, "wbe");
     if (!file)
@@ -297,7 +385,8 @@ static enum lmk_status write_file(const FaissIndex *index, const char *path, str
     if (faiss_write_index(index, file) || fflush(file) || fsync(fileno(file))) {
         if (errno == 0)
             errno = EIO;
-        status = error_system(error, "Cannot write the landmark segment %s. Free disk space, and run it again", path);
+        status = error_system(
+            error, "Cannot write the landmark segment %s. Free disk space, and run it again", path);
     }
     if (fclose(file) && !status)
         status = error_system(error, "Cannot write the landmark segment %s", path);
@@ -334,14 +423,14 @@ static enum lmk_status write_whole(const FaissIndex *index, const char *path, ui
     return status;
 }
 
-enum lmk_status landmarks_build(const char *path, const char *factory, const float *vectors, const uint64_t *ids,
-                                size_t count, size_t dimension, uint64_t *size, unsigned char hash[HASH128_BYTES],
-                                struct lmk_error *error)
+enum lmk_status landmarks_build(const char *path, const char *factory, const float *vectors,
+                                const uint64_t *ids, size_t count, size_t dimension, uint64_t *size,
+                                unsigned char hash[HASH128_BYTES], struct lmk_error *error)
 {
     const struct vector_set set = {vectors, ids, count, dimension};
     FaissIndex *index = NULL;
     if (faiss_index_factory(&index, (int)dimension, factory, METRIC_INNER_PRODUCT))
-        return refused(factory, "make", error);
+        return refused(factory, faiss_reason(), error);
     enum lmk_status status = train(index, &set, factory, error);
     if (!status)
         status = add(index, &set, factory, error);
@@ -358,7 +447,8 @@ enum lmk_status landmarks_build(const char *path, const char *factory, const flo
 static enum lmk_status changed(const char *path, const char *what, struct lmk_error *error)
 {
     return error_set(error, LMK_CORRUPT,
-                     "The landmark segment %s is damaged: %s. It is derived from the store and can be built again: "
+                     "The landmark segment %s is damaged: %s. It is derived from the store and can "
+                     "be built again: "
                      "delete the file and run \"lmk index\".",
                      path, what);
 }
@@ -367,13 +457,16 @@ static enum lmk_status check_size(const char *path, uint64_t size, struct lmk_er
 {
     struct stat information;
     if (stat(path, &information))
-        return errno == ENOENT ? changed(path, "the file is missing", error)
-                               : error_system(error, "Cannot look at the landmark segment %s", path);
-    return (uint64_t)information.st_size == size ? LMK_OK : changed(path, "its size is not the recorded one", error);
+        return errno == ENOENT
+                   ? changed(path, "the file is missing", error)
+                   : error_system(error, "Cannot look at the landmark segment %s", path);
+    return (uint64_t)information.st_size == size
+               ? LMK_OK
+               : changed(path, "its size is not the recorded one", error);
 }
 
-enum lmk_status landmarks_check(const char *path, uint64_t size, const unsigned char hash[HASH128_BYTES],
-                                struct lmk_error *error)
+enum lmk_status landmarks_check(const char *path, uint64_t size,
+                                const unsigned char hash[HASH128_BYTES], struct lmk_error *error)
 {
     uint64_t found_size;
     unsigned char found_hash[HASH128_BYTES];
@@ -385,7 +478,8 @@ enum lmk_status landmarks_check(const char *path, uint64_t size, const unsigned 
     return status;
 }
 
-/* Files of IVF indexes with plain or scalar-quantised vectors can stay on disk; FAISS names the type first. */
+/* Files of IVF indexes with plain or scalar-quantised vectors can stay on disk; FAISS names the
+ * type first. */
 static int read_flags(const char *path)
 {
     char type[4] = {0};
@@ -394,15 +488,17 @@ static int read_flags(const char *path)
         return 0;
     size_t got = fread(type, 1, sizeof type, file);
     fclose(file);
-    bool mappable = got == sizeof type && (memcmp(type, "IwFl", 4) == 0 || memcmp(type, "IwSq", 4) == 0);
+    bool mappable =
+        got == sizeof type && (memcmp(type, "IwFl", 4) == 0 || memcmp(type, "IwSq", 4) == 0);
     return mappable ? MAP_FLAG : 0;
 }
 
-enum lmk_status landmarks_open(struct landmark_segment **segment, const char *path, size_t dimension, uint64_t size,
-                               const unsigned char hash[HASH128_BYTES], bool check, struct lmk_error *error)
+enum lmk_status landmarks_open(struct landmark_segment **segment, const char *path,
+                               size_t dimension, uint64_t size,
+                               const unsigned char hash[HASH128_BYTES], struct lmk_error *error)
 {
     *segment = NULL;
-    enum lmk_status status = check ? landmarks_check(path, size, hash, error) : check_size(path, size, error);
+    enum lmk_status status = landmarks_check(path, size, hash, error);
     if (status)
         return status;
     struct landmark_segment *opened = calloc(1, sizeof *opened);
@@ -412,11 +508,11 @@ enum lmk_status landmarks_open(struct landmark_segment **segment, const char *pa
     }
     if (faiss_read_index_fname(path, read_flags(path), &opened->index)) {
         opened->index = NULL;
-        status = changed(path, faiss_get_last_error(), error);
+        status = changed(path, faiss_reason(), error);
     } else if (faiss_Index_d(opened->index) != (int)dimension ||
                faiss_Index_metric_type(opened->index) != METRIC_INNER_PRODUCT) {
         status = changed(path, "its vectors are of another width or measure", error);
-    } else if ((opened->lists = faiss_IndexIVF_cast(opened->index)) != NULL) {
+    } else if ((opened->lists = lists_of(opened->index)) != NULL) {
         opened->probes = faiss_IndexIVF_nprobe(opened->lists);
     }
     if (status)
@@ -442,25 +538,30 @@ void landmarks_close(struct landmark_segment *segment)
 static void set_ef_search(FaissIndex *index, double value)
 {
     FaissParameterSpace *space = NULL;
-    FaissIndexIDMap *map = faiss_IndexIDMap_cast(index);
+    bool has_ids;
     if (faiss_ParameterSpace_new(&space))
         return;
-    faiss_ParameterSpace_set_index_parameter(space, map ? faiss_IndexIDMap_sub_index(map) : index, "efSearch", value);
+    faiss_ParameterSpace_set_index_parameter(space, innermost(index, &has_ids), "efSearch", value);
     faiss_ParameterSpace_free(space);
 }
 
 static void set_effort(struct landmark_segment *segment, size_t wanted, double effort)
 {
     if (!segment->lists) {
-        set_ef_search(segment->index, effort * (double)(wanted > LEAST_EF_SEARCH ? wanted : LEAST_EF_SEARCH));
+        set_ef_search(segment->index,
+                      effort * (double)(wanted > LEAST_EF_SEARCH ? wanted : LEAST_EF_SEARCH));
         return;
     }
-    double probes = ceil(effort * (double)segment->probes), most = (double)faiss_IndexIVF_nlist(segment->lists);
-    faiss_IndexIVF_set_nprobe(segment->lists, (size_t)(probes < 1 ? 1 : probes > most ? most : probes));
+    double probes = ceil(effort * (double)segment->probes),
+           most = (double)faiss_IndexIVF_nlist(segment->lists);
+    faiss_IndexIVF_set_nprobe(segment->lists, (size_t)(probes < 1      ? 1
+                                                       : probes > most ? most
+                                                                       : probes));
 }
 
-enum lmk_status landmarks_search(struct landmark_segment *segment, const float *query, size_t wanted, double effort,
-                                 uint64_t *ids, float *scores, size_t *found, struct lmk_error *error)
+enum lmk_status landmarks_search(struct landmark_segment *segment, const float *query,
+                                 size_t wanted, double effort, uint64_t *ids, float *scores,
+                                 size_t *found, struct lmk_error *error)
 {
     size_t total = (size_t)faiss_Index_ntotal(segment->index);
     *found = 0;
@@ -481,7 +582,8 @@ enum lmk_status landmarks_search(struct landmark_segment *segment, const float *
         }
     free(labels);
     if (code)
-        return error_set(error, LMK_CORRUPT, "FAISS cannot search the landmark segment %s (%.400s).", segment->path,
-                         faiss_get_last_error());
+        return error_set(error, LMK_CORRUPT,
+                         "FAISS cannot search the landmark segment %s (%.400s).", segment->path,
+                         faiss_reason());
     return LMK_OK;
 }

@@ -1,4 +1,5 @@
 /* Looking after a collection: list, info, remove, verify. */
+#include "index/lexical.h"
 #include "index/segments.h"
 
 #include <errno.h>
@@ -84,6 +85,10 @@ enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *inf
             info->segment_blocks += records[i].part == SEGMENT_JOINT ? records[i].vector_count : 0;
             info->bytes_segments += records[i].size;
         }
+        struct lexical *lexical;
+        info->bytes_words = lexical_bytes(collection);
+        if (!lexical_of(collection, &lexical, NULL))
+            lexical_documents(lexical, &info->documents_words, NULL);
     }
     store_view_end(view);
     buffer_release(&segments);
@@ -144,7 +149,7 @@ enum lmk_status lmk_remove(struct lmk_collection *collection, const char *what, 
             status = store_commit(batch, error);
     }
     store_view_end(view);
-    return status;
+    return status ? status : lexical_update(collection, NULL, NULL, error);
 }
 
 /* ------------------------------------------------------------------ verifying */
@@ -181,6 +186,10 @@ enum lmk_status lmk_verify(struct lmk_collection *collection,
     if (!status)
         status =
             segments_verify(collection, view, count_problem, &counting, &report->segments, error);
+    uint64_t before_words = counting.count;
+    if (!status)
+        status = lexical_verify(collection, view, count_problem, &counting,
+                                &report->documents_words, error);
     store_view_end(view);
     report->documents = store.documents;
     report->blocks = store.blocks;
@@ -188,10 +197,10 @@ enum lmk_status lmk_verify(struct lmk_collection *collection,
     report->problems = counting.count;
     if (!status && counting.count)
         status = error_set(
-            error, LMK_CORRUPT, "%s is damaged in %llu place%s.%s%s", collection->path,
+            error, LMK_CORRUPT, "%s is damaged in %llu place%s.%s%s%s", collection->path,
             (unsigned long long)counting.count, counting.count == 1 ? "" : "s",
             in_store ? " Remove the documents named and index them again." : "",
-            counting.count > in_store ? " Delete the landmark segments named and run lmk index."
-                                      : "");
+            before_words > in_store ? " Delete the landmark segments named and run lmk index." : "",
+            counting.count > before_words ? " Delete lexical.db and run lmk index." : "");
     return status;
 }

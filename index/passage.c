@@ -6,37 +6,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A block with its neighbours of the same document: their text in one piece, and the way back to
- * the source. */
+/* The blocks of a passage with their neighbours of the same document: their text in one piece, and
+ * the way back to the source. */
 struct surroundings {
     struct buffer text;
     struct buffer runs;            /* struct map_run, text offsets within the document */
     uint64_t text_start;           /* of `text` in the document */
-    size_t block_start, block_end; /* in `text` */
-    struct buffer tokens;          /* of the block itself */
+    size_t start, end;             /* in `text`: of the passage's blocks */
+    size_t block_start, block_end; /* of the best of them */
+    struct buffer tokens;          /* of the best one */
     uint64_t source_end;           /* of the last block */
-    bool starts_document;
+    bool starts_document;          /* the best one */
 };
 
 static enum lmk_status add_block(struct surroundings *around,
                                  const struct lmk_collection *collection, struct store_view *view,
-                                 const struct document *document, uint64_t number, bool main,
+                                 const struct document *document, uint64_t number, bool best,
                                  struct lmk_error *error)
 {
     struct block_text text;
-    buffer_clear(&around->tokens);
-    enum lmk_status status =
-        store_block_text(view, number, &around->tokens, &around->runs, &text, error);
-    if (status)
+    struct buffer others;
+    buffer_init(&others, 1 << 20);
+    enum lmk_status status = store_block_text(view, number, best ? &around->tokens : &others,
+                                              &around->runs, &text, error);
+    if (status) {
+        buffer_release(&others);
         return status;
+    }
     if (!around->text.size)
         around->text_start = text.text_start;
     bool first = number == document->first_block;
     size_t before = around->text.size;
     status = tokenizer_decode(collection->model->tokenizer, text.tokens, text.token_count, first,
                               &around->text, error);
+    buffer_release(&others);
     around->source_end = text.source_end;
-    if (main) {
+    if (best) {
         around->block_start = before;
         around->block_end = around->text.size;
         around->starts_document = first;
@@ -136,8 +141,8 @@ static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collec
 {
     const char *text = (const char *)around->text.data;
     size_t size = around->text.size;
-    size_t start = readable_start(text, size, around->block_start),
-           end = readable_end(text, size, around->block_end);
+    size_t start = readable_start(text, size, around->start),
+           end = readable_end(text, size, around->end);
     passage->text = strndup(size ? text + start : "", end - start);
     passage->path = strdup(document->path);
     passage->title = strdup(document->title);
@@ -156,37 +161,38 @@ static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collec
 
 static enum lmk_status collect(struct surroundings *around, const struct lmk_collection *collection,
                                struct store_view *view, const struct document *document,
-                               uint64_t block, struct lmk_error *error)
+                               const struct lmk_passage *passage, struct lmk_error *error)
 {
+    uint64_t first = passage->block, end = passage->block + passage->blocks;
+    uint64_t document_end = document->first_block + document->block_count;
     enum lmk_status status = LMK_OK;
-    struct buffer own;
-    buffer_init(&own, 1 << 20);
-    if (block > document->first_block)
-        status = add_block(around, collection, view, document, block - 1, false, error);
-    if (!status)
-        status = add_block(around, collection, view, document, block, true, error);
-    if (!status)
-        status = buffer_append(&own, around->tokens.data, around->tokens.size, error);
-    if (!status && block + 1 < document->first_block + document->block_count)
-        status = add_block(around, collection, view, document, block + 1, false, error);
-    buffer_release(&around->tokens);
-    around->tokens = own;
+    if (first > document->first_block)
+        status = add_block(around, collection, view, document, first - 1, false, error);
+    around->start = around->text.size;
+    for (uint64_t block = first; !status && block < end; block++)
+        status = add_block(around, collection, view, document, block, block == passage->best_block,
+                           error);
+    around->end = around->text.size;
+    if (!status && end < document_end)
+        status = add_block(around, collection, view, document, end, false, error);
     return status;
 }
 
 enum lmk_status passage_make(struct lmk_passage *passage, const struct lmk_collection *collection,
-                             struct store_view *view, uint64_t block, const float *token_scores,
-                             struct lmk_error *error)
+                             struct store_view *view, uint64_t first, uint64_t count, uint64_t best,
+                             const float *token_scores, struct lmk_error *error)
 {
     struct surroundings around = {0};
     struct document document;
     buffer_init(&around.text, 1 << 24);
     buffer_init(&around.runs, 1 << 24);
     buffer_init(&around.tokens, 1 << 20);
-    passage->block = block;
-    enum lmk_status status = store_document_of_block(view, block, &document, error);
+    passage->block = first;
+    passage->blocks = count;
+    passage->best_block = best;
+    enum lmk_status status = store_document_of_block(view, first, &document, error);
     if (!status)
-        status = collect(&around, collection, view, &document, block, error);
+        status = collect(&around, collection, view, &document, passage, error);
     if (!status)
         status = fill(passage, collection, &document, &around, token_scores, error);
     buffer_release(&around.text);

@@ -53,23 +53,3 @@ void question_close(struct question *question)
     buffer_release(&question->ids);
     *question = (struct question){0};
 }
-
-enum lmk_status question_candidates(const struct question *question,
-                                    struct lmk_collection *collection, struct store_view *view,
-                                    size_t wanted, struct candidate *candidates, size_t *found,
-                                    struct lmk_error *error)
-{
-    size_t width = model_landmark_width(&collection->model->shape);
-    float *pooled = malloc(width * sizeof *pooled);
-    if (!pooled)
-        return error_memory(error, width * sizeof *pooled);
-    sequence_pooled_query(question->sequence, pooled);
-    enum lmk_status status =
-        segments_search(collection, view, SEGMENT_JOINT, pooled, wanted, candidates, found, error);
-    free(pooled);
-    if (!status && !*found)
-        status = error_set(error, LMK_NOT_FOUND,
-                           "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER",
-                           collection->path, collection->path);
-    return status;
-}

@@ -20,11 +20,4 @@ void question_close(struct question *question);
 size_t question_length(const struct question *question); /* tokens */
 const uint32_t *question_ids(const struct question *question);
 
-/* The best blocks by joint landmark score. LMK_NOT_FOUND where the collection has no landmarks yet.
- */
-enum lmk_status question_candidates(const struct question *question,
-                                    struct lmk_collection *collection, struct store_view *view,
-                                    size_t wanted, struct candidate *candidates, size_t *found,
-                                    struct lmk_error *error);
-
 #endif

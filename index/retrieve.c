@@ -1,27 +1,33 @@
-/* lmk_search: candidates from the landmarks, exact attention over their keys, passages. */
+/* lmk_search: ranked blocks, exact attention over their keys, passages. */
 #include "index/granularity.h"
 #include "index/ingest.h"
+#include "index/lexical_query.h"
 #include "index/passage.h"
-#include "index/question.h"
+#include "index/selection.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MOST_CANDIDATES 100000
 #define MOST_BLOCKS 1024
 
 struct lmk_search_options lmk_search_defaults(void)
 {
-    return (struct lmk_search_options){.top = 10, .candidates = 200, .blocks = 8};
+    return (struct lmk_search_options){.top = 10,
+                                       .candidates = 200,
+                                       .blocks = 8,
+                                       .per_document = 3,
+                                       .merge = true,
+                                       .most_matches = 20000};
 }
 
 struct retrieval {
     struct lmk_collection *collection;
     const struct lmk_search_options *options;
     struct store_view *view;
-    struct question question;
-    struct candidate *candidates; /* best first */
-    size_t count;
+    struct question question; /* empty in mode lexical, which needs no model */
+    struct ranking ranking;
     float *token_scores; /* [N] */
     struct lmk_results *results;
 };
@@ -46,8 +52,8 @@ static enum lmk_status rank_inside(struct retrieval *retrieval, size_t wanted,
         status =
             sequence_feed(sequence, question_ids(question), question_length(question), NULL, error);
     if (!status)
-        retrieval->count = granularity_ranking(granularity, wanted, retrieval->candidates);
-    if (!status && !retrieval->count)
+        status = ranking_of_granularity(&retrieval->ranking, granularity, wanted, error);
+    if (!status && !retrieval->ranking.count)
         status = error_set(error, LMK_NOT_FOUND,
                            "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER",
                            retrieval->collection->path, retrieval->collection->path);
@@ -56,29 +62,43 @@ static enum lmk_status rank_inside(struct retrieval *retrieval, size_t wanted,
     return status;
 }
 
-static enum lmk_status find_candidates(struct retrieval *retrieval, size_t wanted,
-                                       struct lmk_error *error)
+static enum lmk_status rank(struct retrieval *retrieval, const char *query, size_t wanted,
+                            struct lmk_error *error)
 {
-    retrieval->candidates = malloc(wanted * sizeof *retrieval->candidates);
-    if (!retrieval->candidates)
-        return error_memory(error, wanted * sizeof *retrieval->candidates);
-    if (retrieval->options->granularity != LMK_QUESTION)
-        return rank_inside(retrieval, wanted, error);
-    return question_candidates(&retrieval->question, retrieval->collection, retrieval->view, wanted,
-                               retrieval->candidates, &retrieval->count, error);
+    const struct lmk_search_options *options = retrieval->options;
+    struct lmk_timing *timing = &retrieval->results->timing;
+    double before = ingest_clock();
+    if (options->granularity == LMK_QUESTION) {
+        struct ranking_request request = {
+            .mode = options->mode,
+            .text = query,
+            .question = options->mode == LMK_LEXICAL ? NULL : &retrieval->question,
+            .candidates = wanted,
+            .most_matches = options->mode == LMK_HYBRID ? options->most_matches : 0,
+        };
+        return ranking_make(&retrieval->ranking, retrieval->collection, retrieval->view, &request,
+                            timing, error);
+    }
+    enum lmk_status status = rank_inside(retrieval, wanted, error);
+    timing->candidates = 1e3 * (ingest_clock() - before);
+    return status;
 }
 
-static enum lmk_status make_passage(struct retrieval *retrieval, const struct candidate *candidate,
+static enum lmk_status make_passage(struct retrieval *retrieval, const struct selected *selected,
                                     struct lmk_passage *passage, struct lmk_error *error)
 {
     enum tensor_type type;
     const void *keys;
+    const struct ranked *ranked = selected->ranked;
     struct lmk_timing *timing = &retrieval->results->timing;
+    enum lmk_status status = LMK_NOT_FOUND;
     double before = ingest_clock();
-    enum lmk_status status =
-        store_keys_values(retrieval->view, candidate->block, &type, &keys, NULL, error);
+    if (retrieval->question.scoring)
+        status = store_keys_values(retrieval->view, ranked->block, &type, &keys, NULL, error);
     bool has_keys = !status;
-    passage->score = passage->landmark_score = candidate->score;
+    passage->score = ranked->score;
+    passage->landmark_score = ranked->landmark;
+    passage->lexical_score = ranked->lexical;
     passage->attention_score = NAN;
     if (status && status != LMK_NOT_FOUND)
         return status;
@@ -89,28 +109,65 @@ static enum lmk_status make_passage(struct retrieval *retrieval, const struct ca
     double after = ingest_clock();
     timing->fetch += 1e3 * (between - before);
     timing->attention += 1e3 * (after - between);
-    return passage_make(passage, retrieval->collection, retrieval->view, candidate->block,
-                        has_keys ? retrieval->token_scores : NULL, error);
+    return passage_make(passage, retrieval->collection, retrieval->view, selected->first,
+                        selected->count, ranked->block, has_keys ? retrieval->token_scores : NULL,
+                        error);
+}
+
+static enum lmk_status make_passages(struct retrieval *retrieval, const struct selected *selected,
+                                     size_t count, struct lmk_error *error)
+{
+    struct lmk_results *results = retrieval->results;
+    size_t n = retrieval->collection->model->shape.block_tokens;
+    enum lmk_status status = LMK_OK;
+    results->passages = calloc(count ? count : 1, sizeof *results->passages);
+    retrieval->token_scores = malloc(n * sizeof(float));
+    if (!results->passages || !retrieval->token_scores)
+        status = error_memory(error, count * sizeof *results->passages);
+    while (!status && results->count < count) {
+        size_t at = results->count++;
+        status = make_passage(retrieval, &selected[at], &results->passages[at], error);
+    }
+    return status;
 }
 
 static enum lmk_status make_results(struct retrieval *retrieval, struct lmk_error *error)
 {
     struct lmk_results *results = retrieval->results;
+    struct selection_options options = {retrieval->options->top, retrieval->options->per_document,
+                                        retrieval->options->merge};
     struct store_counts counts;
-    size_t n = retrieval->collection->model->shape.block_tokens, top = retrieval->options->top;
-    if (top > retrieval->count)
-        top = retrieval->count;
+    size_t count = 0;
+    struct selected *selected = malloc(options.top * sizeof *selected);
+    if (!selected)
+        return error_memory(error, options.top * sizeof *selected);
     enum lmk_status status = store_counts(retrieval->view, &counts, error);
-    results->passages = calloc(top ? top : 1, sizeof *results->passages);
-    retrieval->token_scores = malloc(n * sizeof(float));
-    if (!status && (!results->passages || !retrieval->token_scores))
-        status = error_memory(error, top * sizeof *results->passages);
-    results->documents = counts.documents;
-    results->documents_ready = counts.documents_ready;
-    while (!status && results->count < top) {
-        size_t at = results->count++;
-        status = make_passage(retrieval, &retrieval->candidates[at], &results->passages[at], error);
+    if (!status) {
+        results->documents = counts.documents;
+        results->documents_ready = counts.documents_ready;
+        results->documents_words = retrieval->ranking.documents_words;
+        status =
+            selection_make(retrieval->view, &retrieval->ranking, &options, selected, &count, error);
     }
+    if (!status)
+        status = make_passages(retrieval, selected, count, error);
+    free(selected);
+    return status;
+}
+
+/* Pass 1, over what the model is to read of the query. */
+static enum lmk_status ask_model(struct retrieval *retrieval, const char *query,
+                                 struct lmk_error *error)
+{
+    if (retrieval->options->mode == LMK_LEXICAL)
+        return LMK_OK;
+    char *plain =
+        retrieval->options->mode == LMK_HYBRID ? lexical_query_plain(query) : strdup(query);
+    if (!plain)
+        return error_memory(error, strlen(query));
+    enum lmk_status status =
+        question_open(&retrieval->question, retrieval->collection->model, plain, error);
+    free(plain);
     return status;
 }
 
@@ -121,18 +178,31 @@ static enum lmk_status retrieve(struct retrieval *retrieval, const char *query,
     const struct lmk_search_options *options = retrieval->options;
     size_t wanted = options->candidates > options->top ? options->candidates : options->top;
     double start = ingest_clock();
-    enum lmk_status status =
-        question_open(&retrieval->question, retrieval->collection->model, query, error);
-    if (status)
-        return status;
-    double asked = ingest_clock();
-    timing->pass1 = 1e3 * (asked - start);
-    status = find_candidates(retrieval, wanted, error);
-    timing->candidates = 1e3 * (ingest_clock() - asked);
+    enum lmk_status status = ask_model(retrieval, query, error);
+    timing->pass1 = 1e3 * (ingest_clock() - start);
+    if (!status)
+        status = rank(retrieval, query, wanted, error);
     if (!status)
         status = make_results(retrieval, error);
     timing->total = 1e3 * (ingest_clock() - start);
     return status;
+}
+
+static enum lmk_status check_options(const struct lmk_search_options *options,
+                                     struct lmk_error *error)
+{
+    if (!options->top || options->top > MOST_CANDIDATES || options->candidates > MOST_CANDIDATES ||
+        !options->blocks || options->blocks > MOST_BLOCKS || options->granularity > LMK_CHUNK ||
+        options->mode > LMK_LEXICAL)
+        return error_set(error, LMK_USAGE,
+                         "The numbers of passages and of candidates must be 1 to %d, that of "
+                         "blocks 1 to %d, the granularity one of the four, the mode one of three.",
+                         MOST_CANDIDATES, MOST_BLOCKS);
+    if (options->granularity != LMK_QUESTION && options->mode == LMK_LEXICAL)
+        return error_set(error, LMK_USAGE,
+                         "A granularity below the question needs landmarks, which the mode lexical "
+                         "leaves out.");
+    return LMK_OK;
 }
 
 enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
@@ -144,13 +214,10 @@ enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
                                   .options = options ? options : &defaults};
     *results = NULL;
     const struct lmk_search_options *used = retrieval.options;
-    if (!used->top || used->top > MOST_CANDIDATES || used->candidates > MOST_CANDIDATES ||
-        !used->blocks || used->blocks > MOST_BLOCKS || used->granularity > LMK_CHUNK)
-        return error_set(error, LMK_USAGE,
-                         "The numbers of passages and of candidates must be 1 to %d, that of "
-                         "blocks 1 to %d, and the granularity one of the four.",
-                         MOST_CANDIDATES, MOST_BLOCKS);
-    enum lmk_status status = collection_needs_model(collection, error);
+    enum lmk_status status = check_options(used, error);
+    if (status)
+        return status;
+    status = collection_needs_model(collection, error);
     if (!status && retrieval.options->granularity != LMK_QUESTION && collection->lock >= 0)
         status = granularity_prepare(collection, error);
     if (status || (status = store_view_begin(collection->store, &retrieval.view, error)))
@@ -160,7 +227,7 @@ enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
                                : error_memory(error, sizeof *retrieval.results);
     store_view_end(retrieval.view);
     question_close(&retrieval.question);
-    free(retrieval.candidates);
+    ranking_release(&retrieval.ranking);
     free(retrieval.token_scores);
     if (status)
         lmk_results_free(retrieval.results);

@@ -104,7 +104,7 @@ static enum lmk_status open_segment(struct lmk_collection *collection,
         return error_memory(error, sizeof record->name);
     enum lmk_status status =
         landmarks_open(index, path, part_width(&collection->model->shape, record->part),
-                       record->size, record->hash, true, error);
+                       record->size, record->hash, error);
     free(path);
     return status;
 }
@@ -146,14 +146,18 @@ struct search {
     struct buffer *results; /* struct candidate */
 };
 
+static double score_key(const struct search *search, const float *key)
+{
+    const float *landmark = part_landmark(search->shape, search->part, key, search->scratch);
+    return inner_product(search->query, landmark, part_width(search->shape, search->part)) /
+           sqrt(search->shape->head_width);
+}
+
 static enum lmk_status score_block(void *context, uint64_t block, const float *key,
                                    struct lmk_error *error)
 {
     struct search *search = context;
-    const float *landmark = part_landmark(search->shape, search->part, key, search->scratch);
-    struct candidate candidate = {
-        block, inner_product(search->query, landmark, part_width(search->shape, search->part)) /
-                   sqrt(search->shape->head_width)};
+    struct candidate candidate = {block, score_key(search, key)};
     return buffer_append(search->results, &candidate, sizeof candidate, error);
 }
 
@@ -249,6 +253,27 @@ enum lmk_status segments_search(struct lmk_collection *collection, struct store_
     }
     free(search.scratch);
     buffer_release(&results);
+    return status;
+}
+
+enum lmk_status segments_score(const struct lmk_collection *collection, struct store_view *view,
+                               uint32_t part, const float *query, const uint64_t *blocks,
+                               size_t count, double *scores, struct lmk_error *error)
+{
+    const struct model_shape *shape = &collection->model->shape;
+    float *scratch = malloc(model_landmark_width(shape) * sizeof *scratch);
+    struct search search = {view, shape, part, query, scratch, NULL};
+    enum lmk_status status = LMK_OK;
+    if (!scratch)
+        return error_memory(error, model_landmark_width(shape) * sizeof *scratch);
+    for (size_t i = 0; !status && i < count; i++) {
+        const float *key;
+        status = store_landmark_key(view, blocks[i], &key, error);
+        scores[i] = status ? NAN : score_key(&search, key);
+        if (status == LMK_NOT_FOUND)
+            status = LMK_OK;
+    }
+    free(scratch);
     return status;
 }
 
@@ -430,7 +455,7 @@ static enum lmk_status commit_segment(struct store *store, const struct segment_
 static enum lmk_status build_over(struct lmk_collection *collection, struct store_view *view,
                                   uint32_t part, struct lmk_error *error)
 {
-    uint64_t end;
+    uint64_t end = 0;
     struct store_counts counts;
     struct buffer list;
     buffer_init(&list, SIZE_MAX / 2);

@@ -28,6 +28,12 @@ enum lmk_status segments_search(struct lmk_collection *collection, struct store_
                                 struct candidate *candidates, size_t *found,
                                 struct lmk_error *error);
 
+/* The scores [count] of the named blocks in `part`, from their stored landmark keys; NaN for a
+ * block that has none (yet). */
+enum lmk_status segments_score(const struct lmk_collection *collection, struct store_view *view,
+                               uint32_t part, const float *query, const uint64_t *blocks,
+                               size_t count, double *scores, struct lmk_error *error);
+
 /* Opens every segment with its full check; each fault goes to `problem`. */
 enum lmk_status segments_verify(struct lmk_collection *collection, struct store_view *view,
                                 void (*problem)(void *context, const char *sentence), void *context,

@@ -256,8 +256,7 @@ const struct store_settings *store_settings(const struct store *store)
 
 /* ---- creating and opening */
 
-/* Makes the directory, and clears away what an interrupted creation left: no more than LMDB's two first pages, to
- * which nothing has ever been committed. */
+/* Makes the directory, and clears away what an interrupted creation left. */
 static enum lmk_status prepare_directory(const char *directory, struct lmk_error *error)
 {
     char path[4096];
@@ -268,7 +267,7 @@ static enum lmk_status prepare_directory(const char *directory, struct lmk_error
         return error_set(error, LMK_IO, "The path %s is too long.", directory);
     if (stat(path, &information))
         return errno == ENOENT ? LMK_OK : error_system(error, "Cannot look at %s", path);
-    if (information.st_size > 2 * 4096)
+    if (!store_file_is_blank(directory))
         return error_set(error, LMK_COLLECTION, "There is a store in %s already.", directory);
     if (unlink(path))
         return error_system(error, "Cannot remove %s, which an interrupted run left", path);

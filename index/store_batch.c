@@ -495,6 +495,8 @@ enum lmk_status store_put_blocks(struct store_batch *batch, const struct documen
                                  struct lmk_error *error)
 {
     struct pending_blocks *pending;
+    if (count == 0)
+        return LMK_OK;
     enum lmk_status status = find_pending(batch, document->id, first_block, count, &pending, error);
     if (status)
         return status;

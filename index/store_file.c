@@ -6,6 +6,7 @@
 
 #include "src/base/mapped_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +79,12 @@ static enum lmk_status read_metas(struct snapshot *snapshot, const char *path, s
     if (snapshot->size < 2 * page_bytes || !is_meta(first + page_bytes))
         return no_store(path, "its second page is missing", error);
     const unsigned char *second = first + page_bytes;
-    bool newer = load_u64(second + PAGE_HEADER + 128) > load_u64(first + PAGE_HEADER + 128);
+    uint64_t even = load_u64(first + PAGE_HEADER + 128), odd = load_u64(second + PAGE_HEADER + 128);
+    bool newer = odd > even;
+    /* Transactions take turns, so that one that seems to have been skipped would silently go back to an older state.
+     * In a new file both are 0. */
+    if ((even || odd) && (even % 2 || (newer ? odd - even : even - odd) != 1))
+        return no_store(path, "the transactions in its first two pages do not follow one another", error);
     snapshot->page_bytes = page_bytes;
     load_snapshot(snapshot, newer ? second : first);
     if (snapshot->last_page < 1 || snapshot->last_page > ((uint64_t)1 << 47) / page_bytes)
@@ -217,6 +223,7 @@ static void walk_snapshot(struct walk *walk)
 
 static enum lmk_status check_size(struct snapshot *file, const char *path, struct lmk_error *error)
 {
+    assert(file->page_bytes);
     if (file->size / file->page_bytes > file->last_page)
         return LMK_OK;
     /* Pages given up before they were ever written may be missing at the end of a sound file: only a walk can tell. */
@@ -257,6 +264,7 @@ static enum lmk_status open_file(struct mapped_file *map, const char *path, cons
                                  struct lmk_error *error)
 {
     struct stat information;
+    *map = (struct mapped_file){0};
     if (stat(path, &information)) {
         if (errno == ENOENT || errno == ENOTDIR)
             return error_set(error, LMK_COLLECTION, "There is no store in %s: it has no file data.mdb.", directory);
@@ -296,6 +304,20 @@ enum lmk_status store_file_check(const char *directory, struct lmk_error *error)
         status = check_once(directory, &transaction, error);
     } while (status == LMK_CORRUPT && (transaction != before || tries < 2) && ++tries < 10);
     return status;
+}
+
+bool store_file_is_blank(const char *directory)
+{
+    char path[4096];
+    struct mapped_file map;
+    snprintf(path, sizeof path, "%s/data.mdb", directory);
+    if (open_file(&map, path, directory, NULL))
+        return false;
+    struct snapshot file = {.data = map.data, .size = map.size};
+    /* LMDB writes the first pages together, when it makes the file. */
+    bool blank = map.size <= 2 * 4096 || (!read_metas(&file, path, NULL) && file.transaction == 0);
+    mapped_file_close(&map);
+    return blank;
 }
 
 enum lmk_status store_file_check_pages(const char *directory, void (*problem)(void *context, const char *sentence),

@@ -89,6 +89,8 @@ enum lmk_status store_damage(const struct store *store, struct lmk_error *error,
 /* Looks at what LMDB trusts blindly: the two first pages, the size, and the top of every tree. LMK_COLLECTION: there
  * is none, or not of this kind; LMK_CORRUPT. */
 enum lmk_status store_file_check(const char *directory, struct lmk_error *error);
+/* Nothing has ever been committed to the file: an interrupted creation left it, of whatever size. */
+bool store_file_is_blank(const char *directory);
 /* Walks over every page of the newest state of the file; each problem is a sentence. A view must be open, so that no
  * writer uses these pages anew. */
 enum lmk_status store_file_check_pages(const char *directory, void (*problem)(void *context, const char *sentence),

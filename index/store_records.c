@@ -172,7 +172,7 @@ static void read_name(struct record_reader *reader, char *name, size_t capacity)
         size = 0;
     }
     memset(name, 0, capacity);
-    memcpy(name, text, size);
+    memcpy(name, text, size); /* NOLINT(bugprone-not-null-terminated-result): the NUL is there */
 }
 
 static void read_hash(struct record_reader *reader, unsigned char hash[HASH128_BYTES])

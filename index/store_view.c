@@ -227,7 +227,7 @@ enum lmk_status store_document_of_block(struct store_view *view, uint64_t block,
 
 enum lmk_status block_damage(struct store_view *view, uint64_t block, const char *what, struct lmk_error *error)
 {
-    struct document document;
+    struct document document = {0};
     if (store_document_of_block(view, block, &document, NULL))
         return store_damage(view->store, error, "%s of block %llu", what, (unsigned long long)block);
     return store_damage(view->store, error, "%s of block %llu, which is block %llu of %llu of document %llu (%s)", what,
@@ -411,7 +411,7 @@ static enum lmk_status extent_from(struct store_view *view, uint64_t block, stru
                                    struct lmk_error *error)
 {
     MDB_val value;
-    uint64_t first;
+    uint64_t first = block;
     enum lmk_status status = view_extent(view, true, block, extent, error);
     if (status != LMK_NOT_FOUND)
         return status;

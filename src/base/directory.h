@@ -4,7 +4,8 @@
 
 #include "src/base/error.h"
 
-/* Makes the names in a directory last through a power cut: what was created or renamed in it. LMK_IO. */
+/* Makes the names in a directory last through a power cut: what was created or renamed in it.
+ * LMK_IO. */
 enum lmk_status directory_sync(const char *path, struct lmk_error *error);
 
 #endif

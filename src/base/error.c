@@ -40,11 +40,6 @@ enum lmk_status error_system(struct lmk_error *error, const char *format, ...)
     return status;
 }
 
-enum lmk_status error_memory(struct lmk_error *error, size_t bytes)
-{
-    return error_set(error, LMK_MEMORY, "Out of memory: %zu bytes could not be allocated.", bytes);
-}
-
 const char *lmk_status_name(enum lmk_status status)
 {
     static const char *const names[] = {"ok",    "not_found",  "usage",      "input",

@@ -15,6 +15,11 @@ enum lmk_status error_set(struct lmk_error *error, enum lmk_status status, const
 enum lmk_status error_system(struct lmk_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-enum lmk_status error_memory(struct lmk_error *error, size_t bytes);
+/* Inline: compilers that see that it never returns LMK_OK know what was not allocated. */
+static inline enum lmk_status error_memory(struct lmk_error *error, size_t bytes)
+{
+    error_set(error, LMK_MEMORY, "Out of memory: %zu bytes could not be allocated.", bytes);
+    return LMK_MEMORY;
+}
 
 #endif

@@ -4,8 +4,6 @@
 #include <cblas.h>
 #include <omp.h>
 
-void openblas_set_num_threads(int threads);
-
 void lmk_set_threads(unsigned threads)
 {
     int count = threads ? (int)(threads > 1024 ? 1024 : threads) : omp_get_num_procs();

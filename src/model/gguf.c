@@ -3,8 +3,10 @@
 #include "src/base/mapped_file.h"
 #include "src/model/rows.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum value_type {
     VALUE_U8,
@@ -461,10 +463,28 @@ static enum lmk_status allocate(struct gguf *file, struct lmk_error *error)
     return error_memory(error, file->key_count * sizeof *file->keys + file->tensor_count * sizeof *file->tensors);
 }
 
+/* A path that leads to no file is the wrong model; a file that may not be read is the system's
+ * refusal, and mapped_file_open says so. */
+static enum lmk_status check_is_file(const char *path, struct lmk_error *error)
+{
+    struct stat information;
+    if (stat(path, &information))
+        return errno == ENOENT || errno == ENOTDIR
+                   ? error_set(error, LMK_MODEL,
+                               "There is no model %s. Name one with --model or LMK_MODEL.", path)
+                   : error_system(error, "Cannot open the model %s", path);
+    if (S_ISREG(information.st_mode))
+        return LMK_OK;
+    return error_set(error, LMK_MODEL, "%s is %s. Name a GGUF file with --model or LMK_MODEL.", path,
+                     S_ISDIR(information.st_mode) ? "a folder, not a model" : "not a regular file");
+}
+
 static enum lmk_status read_file(struct gguf *file, struct lmk_error *error)
 {
     struct cursor cursor = {file, 0, error};
-    enum lmk_status status = mapped_file_open(&file->map, file->path, error);
+    enum lmk_status status = check_is_file(file->path, error);
+    if (!status)
+        status = mapped_file_open(&file->map, file->path, error);
     if (!status)
         status = read_header(file, &cursor);
     if (!status)

@@ -29,7 +29,7 @@ struct gguf_tensor {
 
 struct gguf;
 
-/* Errors: LMK_MODEL with what is wrong and where, LMK_IO, LMK_MEMORY. */
+/* Errors: LMK_MODEL with what is wrong and where (no file there, too), LMK_IO, LMK_MEMORY. */
 enum lmk_status gguf_open(struct gguf **file, const char *path, struct lmk_error *error);
 void gguf_close(struct gguf *file);
 const char *gguf_path(const struct gguf *file);

@@ -8,9 +8,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* ISO mode keeps products and sums apart; here each such pair shall be one instruction. */
-#pragma GCC optimize("fp-contract=fast")
-
 #ifndef VECTOR_BYTES
 #ifdef LMK_PORTABLE
 #define VECTOR_BYTES 16

@@ -7,7 +7,7 @@
 
 #define WRAPPED_BELOW 90 /* mean code points of a line */
 
-static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+static const char replacement[] = UTF8_REPLACEMENT;
 #define REPLACEMENT_SIZE (sizeof replacement - 1)
 
 /* What the first pass finds out. */

@@ -1,5 +1,7 @@
 #include "src/text/utf8.h"
 
+#include <string.h>
+
 /* The bytes that a lead byte announces, and the range of the second one: it excludes overlong
  * forms, surrogates and what lies beyond U+10FFFF. Length 1: no lead byte of a longer character. */
 struct lead {
@@ -34,4 +36,39 @@ size_t utf8_length(const char *text, size_t size, bool *valid)
     }
     *valid = lead.length > 1 && length == lead.length;
     return length;
+}
+
+/* Appends the `size` bytes held first, or what stands for them. */
+static enum lmk_status release(struct utf8_held *held, size_t size, bool valid, struct buffer *text,
+                               struct lmk_error *error)
+{
+    enum lmk_status status = valid && held->bytes[0]
+                                 ? buffer_append(text, held->bytes, size, error)
+                                 : buffer_append(text, UTF8_REPLACEMENT, 3, error);
+    held->count -= size;
+    memmove(held->bytes, held->bytes + size, held->count);
+    return status;
+}
+
+enum lmk_status utf8_append(struct utf8_held *held, const char *bytes, size_t size,
+                            struct buffer *text, struct lmk_error *error)
+{
+    enum lmk_status status = LMK_OK;
+    for (size_t i = 0; i < size && !status; i++) {
+        held->bytes[held->count++] = bytes[i];
+        while (held->count && !status) {
+            bool valid;
+            size_t length = utf8_length(held->bytes, held->count, &valid);
+            if (!valid && length == held->count &&
+                length < lead_of((unsigned char)held->bytes[0]).length)
+                break; /* more may come */
+            status = release(held, length, valid, text, error);
+        }
+    }
+    return status;
+}
+
+enum lmk_status utf8_finish(struct utf8_held *held, struct buffer *text, struct lmk_error *error)
+{
+    return held->count ? release(held, held->count, false, text, error) : LMK_OK;
 }

@@ -51,7 +51,7 @@ echo "---- in the end"
 count
 try "$LMK" verify -c a.lmk | sed 's/, [0-9]* values/, N values/'
 for id in $("$LMK" list -c a.lmk --json | show value id); do echo "$id"; done | sort | uniq -d
-"$LMK" search -c a.lmk --json --top 30 "what did the fox carry" | show places | sort | cut -d' ' -f3- | sort | uniq -c | sed 's/^ *//'
+"$LMK" search -c a.lmk --json --no-merge --top 30 "what did the fox carry" | show places | sort | cut -d' ' -f3- | sort | uniq -c | sed 's/^ *//'
 echo "---- the last object that index --json prints"
 "$LMK" index -q -t 1 -c b.lmk --kv f16 --json books | tail -n 1 >report.json
 show members <report.json

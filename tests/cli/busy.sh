@@ -23,7 +23,7 @@ show value documents <during.json
 "$LMK" ask -q -c a.lmk --json "candle and rabbit" | show value command
 "$LMK" info -c a.lmk --json | show value documents
 kill -0 $writer 2>/dev/null || echo "the machine was so fast that nothing was tested"
-sed 's/[0-9]* of 20/some of 20/' during.err
+sed 's/[0-9]* of 21/some of 21/' during.err
 wait $writer
 echo "first writer: exit $?"
 sed 's/: [0-9,]* tokens in .*//' first.out

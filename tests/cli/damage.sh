@@ -8,7 +8,7 @@ fresh() { rm -rf a.lmk && cp -r whole.lmk a.lmk; }
 "$LMK" verify -c whole.lmk --json | show value documents blocks segments problems
 "$LMK" info -c whole.lmk --json | show value segments segment_blocks blocks
 blocks=$("$LMK" info -c whole.lmk --json | show value blocks)
-"$LMK" search -c whole.lmk --json --top 1000 --candidates 1000 fox >whole.json
+"$LMK" search -c whole.lmk --json --no-merge --per-document 0 --top 1000 --candidates 1000 fox >whole.json
 
 echo "---- a byte flipped, in many places, one copy each"
 # A query may miss the damage; then its result is the undamaged one. Damage that is met is exit 6.
@@ -25,7 +25,7 @@ for offset in $(seq 8200 $((4096 * 47 + 1234)) "$size"); do
     6) found=$((found + 1)) ;;
     *) echo "verify at $offset: exit $code"; cat err ;;
     esac
-    "$LMK" search -c a.lmk --json --top 1000 --candidates 1000 fox >now.json 2>err
+    "$LMK" search -c a.lmk --json --no-merge --per-document 0 --top 1000 --candidates 1000 fox >now.json 2>err
     search=$?
     case $search in
     0) verdict=$(show same whole.json now.json)
@@ -88,7 +88,7 @@ for damage in flip cut remove; do
     [ $damage = remove ] || rm "$segment" # as the sentence says
     index -c a.lmk books
     try "$LMK" verify -c a.lmk | sed 's/, [0-9]* values/, N values/'
-    "$LMK" search -c a.lmk --json --top 1000 --candidates 1000 fox >now.json
+    "$LMK" search -c a.lmk --json --no-merge --per-document 0 --top 1000 --candidates 1000 fox >now.json
     show same whole.json now.json
 done
 echo "---- a lock file that is damaged, or gone"

@@ -2,8 +2,10 @@
  * stored rows, in double precision where that is what is tested. */
 #include "index/memory.h"
 #include "src/model/rows.h"
+#include "src/text/utf8.h"
 #include "tests/unit/scratch.h"
 
+#include <iconv.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -269,6 +271,9 @@ static void test_search(void **state)
     struct lmk_search_options options = lmk_search_defaults();
     struct lmk_error error;
     open_steps(&steps);
+    options.mode = LMK_LANDMARK;
+    options.per_document = 0;
+    options.merge = false;
     options.top = steps.block_count + 7;
     must(lmk_search(collection, question, &options, &results, &error), &error);
     assert_int_equal(results->count, steps.block_count);
@@ -295,6 +300,10 @@ static void test_search_defaults(void **state)
     struct lmk_search_options options = lmk_search_defaults();
     must(lmk_search(collection, question, NULL, &results, &error), &error);
     assert_int_equal(results->count, 10);
+    lmk_results_free(results);
+    options.mode = LMK_LANDMARK;
+    options.merge = false;
+    must(lmk_search(collection, question, &options, &results, &error), &error);
     options.top = 3;
     options.candidates = 1; /* fewer than wanted: as many as wanted are taken */
     must(lmk_search(collection, question, &options, &few, &error), &error);
@@ -310,8 +319,8 @@ static void test_search_defaults(void **state)
 struct expected {
     uint64_t blocks[READ];
     double shares[READ]; /* add up to one */
-    char text[1024];
-    size_t text_size, tokens;
+    struct buffer text;  /* a string */
+    size_t tokens;
     double log_likelihood;
 };
 
@@ -340,6 +349,7 @@ static double log_probability(const float *logits, uint32_t id)
 
 static void write_greedily(struct sequence *sequence, struct expected *expected)
 {
+    struct utf8_held held = {.count = 0};
     struct lmk_error error;
     while (expected->tokens < MOST_TOKENS) {
         const float *logits = sequence_logits(sequence);
@@ -352,11 +362,12 @@ static void write_greedily(struct sequence *sequence, struct expected *expected)
         expected->log_likelihood += log_probability(logits, best);
         size_t size;
         const char *bytes = tokenizer_bytes(model->tokenizer, best, &size);
-        memcpy(expected->text + expected->text_size, bytes, size);
-        expected->text_size += size;
+        must(utf8_append(&held, bytes, size, &expected->text, &error), &error);
         expected->tokens++;
         must(sequence_feed(sequence, &best, 1, NULL, &error), &error);
     }
+    must(utf8_finish(&held, &expected->text, &error), &error);
+    must(buffer_append(&expected->text, "", 1, &error), &error);
     expected->log_likelihood /= expected->tokens ? (double)expected->tokens : 1;
 }
 
@@ -366,6 +377,7 @@ static void read_blocks(const struct steps *steps, bool generate, struct expecte
     struct sequence *sequence;
     struct lmk_error error;
     memset(expected, 0, sizeof *expected);
+    buffer_init(&expected->text, 1 << 20);
     for (size_t i = 0; i < READ; i++)
         expected->blocks[i] = steps->ranked[i].block;
     qsort(expected->blocks, READ, sizeof(uint64_t), by_number);
@@ -409,6 +421,7 @@ static void check_answer(const struct steps *steps, const struct expected *expec
 static struct lmk_ask_options ask_options(bool generate)
 {
     struct lmk_ask_options options = lmk_ask_defaults(model);
+    options.mode = LMK_LANDMARK;
     assert_false(options.generate); /* the model does not say that it can */
     options.blocks = READ;
     options.generate = generate;
@@ -452,9 +465,22 @@ struct streamed {
     size_t size, pieces, stop_after;
 };
 
+/* By the C library's decoder, which takes no ill-formed or cut character. */
+static void assert_utf8(const char *text, size_t size)
+{
+    uint32_t characters[1024];
+    char *from = (char *)(uintptr_t)text, *to = (char *)characters;
+    size_t room = sizeof characters;
+    iconv_t decoder = iconv_open("UTF-32LE", "UTF-8");
+    assert_true(iconv(decoder, &from, &size, &to, &room) == 0 && size == 0);
+    iconv_close(decoder);
+}
+
 static bool collect(void *context, const char *text, size_t size)
 {
     struct streamed *streamed = context;
+    assert_true(size > 0);
+    assert_utf8(text, size);
     assert_true(streamed->size + size < sizeof streamed->text);
     memcpy(streamed->text + streamed->size, text, size);
     streamed->size += size;
@@ -475,8 +501,8 @@ static void test_generate(void **state)
     struct lmk_answer *answer = ask(&options);
     assert_int_equal(answer->tokens, expected.tokens);
     assert_true(expected.tokens > 3);
-    size_t spaces = strspn(expected.text, " ");
-    assert_string_equal(answer->text, expected.text + spaces);
+    const char *text = (const char *)expected.text.data;
+    assert_string_equal(answer->text, text + strspn(text, " "));
     assert_string_equal(streamed.text, answer->text);
     assert_true(fabs(answer->log_likelihood - expected.log_likelihood) < 1e-3);
     check_answer(&steps, &expected, answer);
@@ -488,6 +514,7 @@ static void test_generate(void **state)
     assert_string_equal(streamed.text, answer->text);
     assert_true(answer->tokens < expected.tokens);
     lmk_answer_free(answer);
+    buffer_release(&expected.text);
     close_steps(&steps);
 }
 
@@ -497,7 +524,14 @@ static void test_sampling(void **state)
     struct lmk_ask_options options = ask_options(true);
     options.temperature = 5;
     options.seed = 11;
-    struct lmk_answer *one = ask(&options), *same = ask(&options);
+    struct streamed streamed = {.stop_after = 0};
+    options.stream = collect;
+    options.context = &streamed;
+    struct lmk_answer *one = ask(&options);
+    assert_string_equal(streamed.text, one->text);
+    assert_non_null(strstr(one->text, "\xef\xbf\xbd")); /* byte pieces that make no character */
+    options.stream = NULL;
+    struct lmk_answer *same = ask(&options);
     options.seed = 12;
     struct lmk_answer *other = ask(&options);
     assert_string_equal(one->text, same->text);

@@ -133,8 +133,14 @@ static void test_creation_refused(void **state)
     factory[sizeof factory - 1] = '\0';
     options.ann = factory;
     expect_refusal(LMK_USAGE, "b.lmk", model, &options, "FAISS");
+    options.ann = "Nonsense";
+    expect_refusal(LMK_USAGE, "b.lmk", model, &options, "\"Nonsense\"");
+    expect_refusal(LMK_USAGE, "b.lmk", model, &options, "\"IVF1024,SQ8\"");
+    assert_false(exists("b.lmk/CURRENT"));
     /* What was refused stands in nobody's way. */
     lmk_collection_close(scratch_create("b.lmk", model, LMK_TIER_F16, NULL));
+    /* An existing collection has its type already. */
+    lmk_collection_close(scratch_create("b.lmk", model, LMK_TIER_F16, "Nonsense"));
 }
 
 static void test_damaged_current(void **state)
@@ -237,7 +243,14 @@ static void test_other_model(void **state)
     snprintf(fingerprint, sizeof fingerprint, "%s", info_of(collection).fingerprint);
     lmk_collection_close(collection);
     expect_refusal(LMK_COLLECTION, "f.lmk", other_model, &reading, fingerprint);
-    expect_refusal(LMK_COLLECTION, "f.lmk", other_model, &creating, "landmark-tiny-stingy");
+    expect_refusal(LMK_COLLECTION, "f.lmk", other_model, &creating, "is landmark-tiny-stingy (");
+    /* Names do not tell models apart, fingerprints do. */
+    struct lmk_model *namesake = scratch_model("tiny-slot-all");
+    assert_string_equal(lmk_model_name(namesake), lmk_model_name(model));
+    hash128_hexadecimal(namesake->fingerprint, fingerprint);
+    expect_refusal(LMK_COLLECTION, "f.lmk", namesake, &reading, "another landmark-tiny-slot");
+    expect_refusal(LMK_COLLECTION, "f.lmk", namesake, &creating, fingerprint);
+    lmk_model_close(namesake);
     /* The refusal gave the lock back. */
     lmk_collection_close(scratch_writer("f.lmk", model));
 }

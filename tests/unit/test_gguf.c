@@ -342,9 +342,12 @@ static void test_files_that_cannot_be_read(void **state)
     (void)state;
     struct gguf *file;
     struct lmk_error error;
-    assert_int_equal(gguf_open(&file, "tests/no-such-file.gguf", &error), LMK_IO);
-    assert_non_null(strstr(error.message, "tests/no-such-file.gguf"));
-    assert_int_equal(gguf_open(&file, "tests", &error), LMK_IO);
+    assert_int_equal(gguf_open(&file, "tests/no-such-file.gguf", &error), LMK_MODEL);
+    assert_non_null(strstr(error.message, "no model tests/no-such-file.gguf"));
+    assert_int_equal(gguf_open(&file, "Makefile/model.gguf", &error), LMK_MODEL);
+    assert_int_equal(gguf_open(&file, "tests", &error), LMK_MODEL);
+    assert_non_null(strstr(error.message, "tests is a folder"));
+    assert_int_equal(gguf_open(&file, "/dev/null", &error), LMK_MODEL);
     gguf_close(NULL);
 }
 

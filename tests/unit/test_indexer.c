@@ -90,7 +90,7 @@ static void index_in_cuts(struct indexer *indexer, const struct model_shape *sha
 static void assert_same(const float *found, const float *expected, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!(fabsf(found[i] - expected[i]) <= 1e-5f))
+        if (!(fabsf(found[i] - expected[i]) <= 2e-5f * (1 + fabsf(expected[i]))))
             fail_msg("number %zu: %.7g instead of %.7g", i, (double)found[i], (double)expected[i]);
 }
 

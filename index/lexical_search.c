@@ -1,0 +1,534 @@
+#include "index/lexical_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define K1 1.2
+#define B 0.75
+
+/* Blocks of the sample for words that are too common to be counted. */
+#define SAMPLE 1024
+
+/* ------------------------------------------------------------------ scores */
+
+static int frequency_of(const Fts5ExtensionApi *api, Fts5Context *match, int phrase,
+                        unsigned *frequency)
+{
+    Fts5PhraseIter at;
+    int column, offset, code = api->xPhraseFirst(match, phrase, &at, &column, &offset);
+    for (*frequency = 0; !code && column >= 0; ++*frequency)
+        api->xPhraseNext(match, &at, &column, &offset);
+    return code;
+}
+
+static int find_average(const Fts5ExtensionApi *api, Fts5Context *match, double *average)
+{
+    sqlite3_int64 rows = 0, words = 0;
+    int code = api->xRowCount(match, &rows);
+    if (!code)
+        code = api->xColumnTotalSize(match, 0, &words);
+    *average = rows > 0 && words > 0 ? (double)words / (double)rows : 1;
+    return code;
+}
+
+static double norm_of(int length, double average)
+{
+    return K1 * (1 - B + B * length / average);
+}
+
+static double saturate(unsigned frequency, double norm)
+{
+    return frequency * (K1 + 1) / (frequency + norm);
+}
+
+void lexical_bm25(const Fts5ExtensionApi *api, Fts5Context *match, sqlite3_context *result,
+                  int value_count, sqlite3_value **values)
+{
+    struct lexical_scorer *scorer = api->xUserData(match);
+    (void)value_count;
+    (void)values;
+    int length = 0,
+        code = scorer->average > 0 ? SQLITE_OK : find_average(api, match, &scorer->average);
+    if (!code)
+        code = api->xColumnSize(match, 0, &length);
+    double norm = norm_of(length, scorer->average), score = 0;
+    for (size_t i = 0; !code && i < scorer->count; i++) {
+        unsigned frequency;
+        code = frequency_of(api, match, (int)(scorer->skipped + i), &frequency);
+        score += scorer->weights[i] * saturate(frequency, norm);
+    }
+    if (code)
+        sqlite3_result_error_code(result, code);
+    else
+        sqlite3_result_double(result, score);
+}
+
+static double weight_of(uint64_t blocks, uint64_t with_term)
+{
+    return log(1 + ((double)blocks - (double)with_term + 0.5) / ((double)with_term + 0.5));
+}
+
+/* ------------------------------------------------------------------ expressions */
+
+/* "any of the terms [from, end)"; `filtered`: of the blocks that fulfil the query's conditions. */
+static enum lmk_status make_expression(const struct lexical_query *query, size_t from, size_t end,
+                                       bool filtered, struct buffer *expression,
+                                       struct lmk_error *error)
+{
+    enum lmk_status status = LMK_OK;
+    buffer_clear(expression);
+    if (filtered && query->filter.size) {
+        status = buffer_append(expression, "(", 1, error);
+        if (!status)
+            status = buffer_append(expression, query->filter.data, query->filter.size - 1, error);
+        if (!status)
+            status = buffer_append(expression, ") AND (", 7, error);
+    }
+    for (size_t i = from; !status && i < end; i++) {
+        if (i > from)
+            status = buffer_append(expression, " OR ", 4, error);
+        if (!status)
+            status = lexical_query_quote(query, query->terms[i].start, query->terms[i].size,
+                                         expression, error);
+    }
+    if (!status && filtered && query->filter.size)
+        status = buffer_append(expression, ")", 1, error);
+    return status;
+}
+
+/* Prepares a statement whose first parameter is the expression. */
+static enum lmk_status prepare_match(struct lexical *lexical, const char *sql,
+                                     const struct buffer *expression, sqlite3_stmt **statement,
+                                     struct lmk_error *error)
+{
+    enum lmk_status status = lexical_prepare(lexical, statement, sql, error);
+    if (!status)
+        sqlite3_bind_text(*statement, 1, (const char *)expression->data, (int)expression->size,
+                          SQLITE_TRANSIENT);
+    return status;
+}
+
+/* ------------------------------------------------------------------ the best of all matches */
+
+/* Keeps the best hits: a heap whose first is the worst of them. */
+struct best {
+    struct lexical_hit *hits;
+    size_t count, wanted;
+};
+
+static bool is_worse(const struct lexical_hit *a, const struct lexical_hit *b)
+{
+    return a->score != b->score ? a->score < b->score : a->block > b->block;
+}
+
+static void offer(struct best *best, struct lexical_hit hit)
+{
+    size_t at;
+    if (best->count < best->wanted) {
+        for (at = best->count++; at && is_worse(&hit, &best->hits[(at - 1) / 2]); at = (at - 1) / 2)
+            best->hits[at] = best->hits[(at - 1) / 2];
+    } else {
+        if (!best->count || is_worse(&hit, &best->hits[0]))
+            return;
+        for (at = 0; 2 * at + 1 < best->count;) {
+            size_t child = 2 * at + 1;
+            if (child + 1 < best->count && is_worse(&best->hits[child + 1], &best->hits[child]))
+                child++;
+            if (!is_worse(&best->hits[child], &hit))
+                break;
+            best->hits[at] = best->hits[child];
+            at = child;
+        }
+    }
+    best->hits[at] = hit;
+}
+
+static int best_first(const void *left, const void *right)
+{
+    return is_worse(left, right) ? 1 : -1;
+}
+
+struct sums {
+    double scores, squares;
+};
+
+/* Runs over all blocks that a statement gives with their scores; `best` may be NULL. */
+static enum lmk_status run_over(struct lexical *lexical, sqlite3_stmt *statement, struct best *best,
+                                struct sums *sums, struct lmk_error *error)
+{
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct lexical_hit hit = {(uint64_t)sqlite3_column_int64(statement, 0),
+                                  sqlite3_column_double(statement, 1)};
+        sums->scores += hit.score;
+        sums->squares += hit.score * hit.score;
+        if (best)
+            offer(best, hit);
+    }
+    return code == SQLITE_DONE ? LMK_OK : lexical_failure(lexical, code, error);
+}
+
+/* ------------------------------------------------------------------ single blocks */
+
+/* How often each of the query's terms is in a block, and its length in words. */
+struct content {
+    unsigned frequency[LEXICAL_MOST_TERMS], length;
+};
+
+struct reading {
+    struct buffer stems;  /* of the block's words, each with a space behind it */
+    struct buffer starts; /* size_t: of each word in it */
+};
+
+static enum lmk_status keep_word(void *context, const char *stem, size_t stem_size, size_t start,
+                                 size_t end, struct lmk_error *error)
+{
+    struct reading *reading = context;
+    (void)start;
+    (void)end;
+    size_t at = reading->stems.size;
+    enum lmk_status status = buffer_append(&reading->starts, &at, sizeof at, error);
+    if (!status)
+        status = buffer_append(&reading->stems, stem, stem_size, error);
+    return status ? status : buffer_append(&reading->stems, " ", 1, error);
+}
+
+static void count_terms(const struct lexical_query *query, const struct reading *reading,
+                        struct content *content)
+{
+    const size_t *starts = (const size_t *)reading->starts.data;
+    content->length = (unsigned)(reading->starts.size / sizeof *starts);
+    for (size_t i = 0; i < query->term_count; i++) {
+        const unsigned char *stems = query->stems.data + query->terms[i].stems;
+        size_t size = query->terms[i].stem_size;
+        unsigned *frequency = &content->frequency[query->terms[i].number];
+        *frequency = 0;
+        for (size_t word = 0; word < content->length; word++)
+            *frequency += reading->stems.size - starts[word] >= size &&
+                          !memcmp(reading->stems.data + starts[word], stems, size);
+    }
+}
+
+/* Reads a block by its text, which takes the same time whatever the words and the collection's
+ * size. A block that is not there has length 0. */
+static enum lmk_status read_block(struct lexical *lexical, const struct lexical_query *query,
+                                  uint64_t block, struct content *content, struct lmk_error *error)
+{
+    enum lmk_status status = LMK_OK;
+    if (!lexical->text &&
+        (status = lexical_prepare(lexical, &lexical->text,
+                                  "SELECT text FROM words WHERE rowid = ?1", error)))
+        return status;
+    struct reading reading;
+    buffer_init(&reading.stems, 1 << 24);
+    buffer_init(&reading.starts, 1 << 24);
+    sqlite3_bind_int64(lexical->text, 1, (sqlite3_int64)block);
+    int code = sqlite3_step(lexical->text);
+    if (code == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(lexical->text, 0);
+        status =
+            lexical_words(lexical, text ? text : "", (size_t)sqlite3_column_bytes(lexical->text, 0),
+                          keep_word, &reading, error);
+    } else if (code != SQLITE_DONE)
+        status = lexical_failure(lexical, code, error);
+    sqlite3_reset(lexical->text);
+    if (!status)
+        count_terms(query, &reading, content);
+    buffer_release(&reading.stems);
+    buffer_release(&reading.starts);
+    return status;
+}
+
+/* BM25 of the terms [from, end). */
+static double score_content(const struct lexical *lexical, const struct lexical_query *query,
+                            const struct content *content, size_t from, size_t end)
+{
+    double norm = norm_of(content->length, lexical->scorer.average), score = 0;
+    for (size_t i = from; i < end; i++)
+        score += query->weights[i] * saturate(content->frequency[query->terms[i].number], norm);
+    return score;
+}
+
+/* ------------------------------------------------------------------ the sample */
+
+struct sample {
+    struct content *contents; /* [SAMPLE] */
+    size_t count;
+};
+
+static uint64_t mix(uint64_t z)
+{
+    z = (z + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/* Reads the same blocks for every query: all of a small collection. */
+static enum lmk_status take_sample(struct lexical *lexical, const struct lexical_query *query,
+                                   struct sample *sample, struct lmk_error *error)
+{
+    uint64_t end = lexical->end_block;
+    enum lmk_status status = LMK_OK;
+    sample->count = 0;
+    sample->contents = malloc(SAMPLE * sizeof *sample->contents);
+    if (!sample->contents)
+        return error_memory(error, SAMPLE * sizeof *sample->contents);
+    for (uint64_t i = 0; !status && i < SAMPLE && (i < end || end > SAMPLE); i++) {
+        struct content *content = &sample->contents[sample->count];
+        status = read_block(lexical, query, end > SAMPLE ? mix(i) % end : i, content, error);
+        sample->count += content->length > 0;
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------ how common the words are */
+
+static enum lmk_status count_blocks(struct lexical *lexical, const struct lexical_query *query,
+                                    size_t term, uint64_t most, uint64_t *blocks,
+                                    struct lmk_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    struct buffer expression;
+    buffer_init(&expression, 1 << 24);
+    enum lmk_status status = make_expression(query, term, term + 1, false, &expression, error);
+    if (!status)
+        status = prepare_match(
+            lexical, "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ?1 LIMIT ?2)",
+            &expression, &statement, error);
+    buffer_release(&expression);
+    if (status)
+        return status;
+    sqlite3_bind_int64(statement, 2, most ? (sqlite3_int64)most + 1 : -1);
+    return lexical_number(lexical, statement, blocks, error);
+}
+
+/* The blocks of a word that lies in more than `most`, from the sample. */
+static uint64_t estimate_blocks(const struct lexical *lexical, const struct sample *sample,
+                                const struct lexical_term *term, uint64_t most)
+{
+    double with = 0;
+    for (size_t i = 0; i < sample->count; i++)
+        with += sample->contents[i].frequency[term->number] > 0;
+    uint64_t blocks = sample->count
+                          ? (uint64_t)(with / (double)sample->count * (double)lexical->blocks + 0.5)
+                          : 0;
+    return blocks > most ? blocks : most + 1;
+}
+
+static int rarest_first(const void *left, const void *right)
+{
+    const struct lexical_term *a = left, *b = right;
+    if (a->blocks != b->blocks)
+        return a->blocks < b->blocks ? -1 : 1;
+    return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* Counts the blocks of each term, up to `most` and one; `common`: some lie in more. */
+static enum lmk_status count_terms_blocks(struct lexical *lexical, struct lexical_query *query,
+                                          uint64_t most, bool *common, struct lmk_error *error)
+{
+    enum lmk_status status = LMK_OK;
+    *common = false;
+    for (size_t i = 0; !status && i < query->term_count; i++) {
+        status = count_blocks(lexical, query, i, most, &query->terms[i].blocks, error);
+        *common |= most && query->terms[i].blocks > most;
+    }
+    return status;
+}
+
+/* Sorts the terms, the rarest first, and weighs them; how many choose blocks: at least one that is
+ * anywhere. */
+static size_t weigh_terms(const struct lexical *lexical, struct lexical_query *query, uint64_t most)
+{
+    uint64_t matches = 0;
+    size_t chosen = 0;
+    qsort(query->terms, query->term_count, sizeof *query->terms, rarest_first);
+    for (size_t i = 0; i < query->term_count; i++) {
+        query->weights[i] = weight_of(lexical->blocks, query->terms[i].blocks);
+        bool first = !matches;
+        matches += query->terms[i].blocks;
+        if (!most || matches <= most || first)
+            chosen = i + 1;
+    }
+    return chosen;
+}
+
+/* ------------------------------------------------------------------ searching */
+
+/* Runs over the blocks that have any of the terms [0, chosen). */
+static enum lmk_status search_terms(struct lexical *lexical, const struct lexical_query *query,
+                                    size_t chosen, struct best *best, struct sums *sums,
+                                    struct lmk_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    struct buffer expression;
+    buffer_init(&expression, 1 << 24);
+    enum lmk_status status = make_expression(query, 0, chosen, true, &expression, error);
+    if (!status)
+        status = prepare_match(lexical,
+                               "SELECT rowid, block_bm25(words) FROM words WHERE words MATCH ?1",
+                               &expression, &statement, error);
+    buffer_release(&expression);
+    if (status)
+        return status;
+    lexical->scorer.skipped = query->filter_phrases;
+    lexical->scorer.weights = query->weights;
+    lexical->scorer.count = chosen;
+    status = run_over(lexical, statement, best, sums, error);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+/* What the terms from `chosen` on add: to the best blocks exactly, to the statistics by the sample
+ * (as if they were independent of the rarer words). */
+static enum lmk_status add_common_terms(struct lexical *lexical, const struct lexical_query *query,
+                                        size_t chosen, const struct sample *sample,
+                                        struct best *best, struct lexical_statistics *statistics,
+                                        struct lmk_error *error)
+{
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < sample->count; i++) {
+        double score =
+            score_content(lexical, query, &sample->contents[i], chosen, query->term_count);
+        mean += score / (double)sample->count;
+        squares += score * score / (double)sample->count;
+    }
+    statistics->mean += mean;
+    statistics->deviation =
+        sqrt(statistics->deviation * statistics->deviation + fmax(0, squares - mean * mean));
+    enum lmk_status status = LMK_OK;
+    for (size_t i = 0; !status && i < best->count; i++) {
+        bool allowed;
+        status = lexical_score(lexical, query, best->hits[i].block, &best->hits[i].score, &allowed,
+                               error);
+    }
+    return status;
+}
+
+static enum lmk_status search_weighed(struct lexical *lexical, struct lexical_query *query,
+                                      uint64_t most, struct sample *sample, struct best *best,
+                                      struct lexical_statistics *statistics,
+                                      struct lmk_error *error)
+{
+    struct sums sums = {0};
+    size_t chosen = weigh_terms(lexical, query, most);
+    enum lmk_status status = search_terms(lexical, query, chosen, best, &sums, error);
+    if (status)
+        return status;
+    statistics->mean = sums.scores / (double)lexical->blocks;
+    statistics->deviation =
+        sqrt(fmax(0, sums.squares / (double)lexical->blocks - statistics->mean * statistics->mean));
+    if (chosen == query->term_count)
+        return LMK_OK;
+    if (!sample->contents && (status = take_sample(lexical, query, sample, error)))
+        return status;
+    return add_common_terms(lexical, query, chosen, sample, best, statistics, error);
+}
+
+enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *query, size_t wanted,
+                               uint64_t most_matches, struct lexical_hit *hits, size_t *found,
+                               struct lexical_statistics *statistics, struct lmk_error *error)
+{
+    struct best best = {hits, 0, wanted};
+    struct sample sample = {0};
+    bool common;
+    *found = 0;
+    *statistics = (struct lexical_statistics){0};
+    if (!query->term_count || !lexical->blocks)
+        return LMK_OK;
+    /* Conditions are for the whole collection. */
+    uint64_t most = query->filter.size ? 0 : most_matches;
+    enum lmk_status status = count_terms_blocks(lexical, query, most, &common, error);
+    if (!status && common) {
+        status = take_sample(lexical, query, &sample, error);
+        for (size_t i = 0; !status && i < query->term_count; i++)
+            if (query->terms[i].blocks > most)
+                query->terms[i].blocks = estimate_blocks(lexical, &sample, &query->terms[i], most);
+    }
+    if (!status)
+        status = search_weighed(lexical, query, most, &sample, &best, statistics, error);
+    free(sample.contents);
+    if (best.count)
+        qsort(hits, best.count, sizeof *hits, best_first);
+    *found = best.count;
+    return status;
+}
+
+/* Whether the block fulfils the query's conditions. */
+static enum lmk_status check_conditions(struct lexical *lexical, const struct lexical_query *query,
+                                        uint64_t block, bool *allowed, struct lmk_error *error)
+{
+    enum lmk_status status = LMK_OK;
+    if (!lexical->conditions) {
+        const struct buffer expression = {.data = query->filter.data,
+                                          .size = query->filter.size - 1};
+        status = prepare_match(lexical, "SELECT 1 FROM words WHERE words MATCH ?1 AND rowid = ?2",
+                               &expression, &lexical->conditions, error);
+        if (status)
+            return status;
+    }
+    sqlite3_bind_int64(lexical->conditions, 2, (sqlite3_int64)block);
+    int code = sqlite3_step(lexical->conditions);
+    *allowed = code == SQLITE_ROW;
+    sqlite3_reset(lexical->conditions);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? LMK_OK
+                                                     : lexical_failure(lexical, code, error);
+}
+
+enum lmk_status lexical_score(struct lexical *lexical, const struct lexical_query *query,
+                              uint64_t block, double *score, bool *allowed, struct lmk_error *error)
+{
+    struct content content;
+    enum lmk_status status = LMK_OK;
+    *score = 0;
+    *allowed = true;
+    if (query->filter.size)
+        status = check_conditions(lexical, query, block, allowed, error);
+    if (!status && query->term_count && *allowed && lexical->scorer.average > 0 &&
+        !(status = read_block(lexical, query, block, &content, error)))
+        *score = score_content(lexical, query, &content, 0, query->term_count);
+    return status;
+}
+
+/* ------------------------------------------------------------------ snapshots */
+
+static enum lmk_status read_extent(struct lexical *lexical, struct lmk_error *error)
+{
+    sqlite3_stmt *statement;
+    enum lmk_status status = lexical_prepare(
+        lexical, &statement,
+        "SELECT sum(block_count), max(first_block + block_count) FROM documents", error);
+    if (status)
+        return status;
+    int code = sqlite3_step(statement);
+    lexical->blocks = (uint64_t)sqlite3_column_int64(statement, 0);
+    lexical->end_block = (uint64_t)sqlite3_column_int64(statement, 1);
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? LMK_OK : lexical_failure(lexical, code, error);
+}
+
+enum lmk_status lexical_begin(struct lexical *lexical, const char *text,
+                              struct lexical_query *query, struct lmk_error *error)
+{
+    *query = (struct lexical_query){0};
+    enum lmk_status status = lexical_run(lexical, "BEGIN", error);
+    if (status)
+        return status;
+    lexical->scorer = (struct lexical_scorer){0};
+    status = read_extent(lexical, error);
+    if (!status)
+        status = lexical_query_read(query, lexical, text, error);
+    if (status)
+        lexical_end(lexical, query);
+    return status;
+}
+
+void lexical_end(struct lexical *lexical, struct lexical_query *query)
+{
+    sqlite3_finalize(lexical->text);
+    sqlite3_finalize(lexical->conditions);
+    lexical->text = lexical->conditions = NULL;
+    lexical_query_release(query);
+    lexical_run(lexical, "COMMIT", NULL);
+}

@@ -1,0 +1,295 @@
+#include "index/ranking.h"
+
+#include "index/ingest.h"
+#include "index/lexical.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the two sides weigh in a hybrid score. */
+static const struct {
+    double landmark, lexical;
+} weights = {1, 1};
+
+struct ranker {
+    struct lmk_collection *collection;
+    struct store_view *view;
+    const struct ranking_request *request;
+    struct ranking *ranking;
+    struct lexical *lexical; /* NULL: the words are not there, or not asked for */
+    struct lexical_query query;
+    struct lexical_statistics words, landmarks;
+    float *pooled; /* the question's query for joint landmarks */
+};
+
+void ranking_release(struct ranking *ranking)
+{
+    free(ranking->items);
+    *ranking = (struct ranking){0};
+}
+
+/* ------------------------------------------------------------------ candidates */
+
+static enum lmk_status landmark_candidates(struct ranker *ranker, struct lmk_error *error)
+{
+    size_t wanted = ranker->request->candidates, found = 0;
+    struct candidate *candidates = malloc(wanted * sizeof *candidates);
+    if (!candidates)
+        return error_memory(error, wanted * sizeof *candidates);
+    enum lmk_status status = segments_search(ranker->collection, ranker->view, SEGMENT_JOINT,
+                                             ranker->pooled, wanted, candidates, &found, error);
+    struct ranking *ranking = ranker->ranking;
+    for (size_t i = 0; !status && i < found; i++)
+        ranking->items[ranking->count++] =
+            (struct ranked){candidates[i].block, candidates[i].score, candidates[i].score, NAN};
+    free(candidates);
+    return status;
+}
+
+/* The file of words may be ahead of the view, or behind it: blocks that are not in the store as we
+ * see it are left out. */
+static enum lmk_status lexical_candidates(struct ranker *ranker, struct lmk_error *error)
+{
+    size_t wanted = ranker->request->candidates, found = 0;
+    struct lexical_hit *hits = malloc(wanted * sizeof *hits);
+    if (!hits)
+        return error_memory(error, wanted * sizeof *hits);
+    enum lmk_status status =
+        lexical_search(ranker->lexical, &ranker->query, wanted, ranker->request->most_matches, hits,
+                       &found, &ranker->words, error);
+    struct ranking *ranking = ranker->ranking;
+    for (size_t i = 0; !status && i < found; i++) {
+        struct document document;
+        status = store_document_of_block(ranker->view, hits[i].block, &document, error);
+        if (status == LMK_NOT_FOUND)
+            status = LMK_OK;
+        else if (!status)
+            ranking->items[ranking->count++] =
+                (struct ranked){hits[i].block, hits[i].score, NAN, hits[i].score};
+    }
+    free(hits);
+    return status;
+}
+
+/* ------------------------------------------------------------------ both sides together */
+
+static int by_block(const void *left, const void *right)
+{
+    const struct ranked *a = left, *b = right;
+    return a->block < b->block ? -1 : a->block > b->block;
+}
+
+static int by_score(const void *left, const void *right)
+{
+    const struct ranked *a = left, *b = right;
+    if (a->score != b->score)
+        return a->score < b->score ? 1 : -1;
+    return by_block(left, right);
+}
+
+/* Blocks that both sides found become one item. */
+static void fold(struct ranking *ranking)
+{
+    size_t kept = 0;
+    if (ranking->count)
+        qsort(ranking->items, ranking->count, sizeof *ranking->items, by_block);
+    for (size_t i = 0; i < ranking->count; i++) {
+        struct ranked item = ranking->items[i], *before = &ranking->items[kept - (kept > 0)];
+        if (!kept || before->block != item.block) {
+            ranking->items[kept++] = item;
+            continue;
+        }
+        before->landmark = isnan(before->landmark) ? item.landmark : before->landmark;
+        before->lexical = isnan(before->lexical) ? item.lexical : before->lexical;
+    }
+    ranking->count = kept;
+}
+
+/* Computes the scores that the other side's candidates lack, and leaves out those that do not
+ * fulfil the query's conditions. */
+static enum lmk_status complete(struct ranker *ranker, struct lmk_error *error)
+{
+    struct ranking *ranking = ranker->ranking;
+    enum lmk_status status = LMK_OK;
+    size_t kept = 0;
+    for (size_t i = 0; !status && i < ranking->count; i++) {
+        struct ranked item = ranking->items[i];
+        bool allowed = true;
+        if (isnan(item.landmark))
+            status = segments_score(ranker->collection, ranker->view, SEGMENT_JOINT, ranker->pooled,
+                                    &item.block, 1, &item.landmark, error);
+        if (!status && ranker->lexical && isnan(item.lexical))
+            status = lexical_score(ranker->lexical, &ranker->query, item.block, &item.lexical,
+                                   &allowed, error);
+        if (allowed)
+            ranking->items[kept++] = item;
+    }
+    ranking->count = kept;
+    return status;
+}
+
+/* ------------------------------------------------------------------ z-scores */
+
+static uint64_t mix(uint64_t z)
+{
+    z = (z + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/* Mean and deviation of the landmark scores. The sample is the same for every question, so that its
+ * pages stay in memory. */
+static enum lmk_status measure_landmarks(struct ranker *ranker, struct lmk_error *error)
+{
+    struct store_counts counts;
+    uint64_t blocks[RANKING_SAMPLE];
+    double scores[RANKING_SAMPLE], sum = 0, squares = 0;
+    enum lmk_status status = store_counts(ranker->view, &counts, error);
+    if (status)
+        return status;
+    uint64_t end = counts.next_block;
+    size_t count = end < RANKING_SAMPLE ? (size_t)end : RANKING_SAMPLE, used = 0;
+    for (size_t i = 0; i < count; i++)
+        blocks[i] = end <= RANKING_SAMPLE ? i : mix(i) % end;
+    status = segments_score(ranker->collection, ranker->view, SEGMENT_JOINT, ranker->pooled, blocks,
+                            count, scores, error);
+    for (size_t i = 0; !status && i < count; i++) {
+        if (isnan(scores[i]))
+            continue;
+        used++;
+        sum += scores[i];
+        squares += scores[i] * scores[i];
+    }
+    if (!status && used) {
+        double mean = sum / (double)used;
+        ranker->landmarks.mean = mean;
+        ranker->landmarks.deviation = sqrt(fmax(0, squares / (double)used - mean * mean));
+    }
+    return status;
+}
+
+static double z_score(double score, const struct lexical_statistics *statistics)
+{
+    if (isnan(score) || !(statistics->deviation > 0))
+        return 0;
+    return (score - statistics->mean) / statistics->deviation;
+}
+
+static enum lmk_status combine(struct ranker *ranker, struct lmk_error *error)
+{
+    enum lmk_status status = complete(ranker, error);
+    if (!status)
+        status = measure_landmarks(ranker, error);
+    for (size_t i = 0; !status && i < ranker->ranking->count; i++) {
+        struct ranked *item = &ranker->ranking->items[i];
+        item->score = weights.landmark * z_score(item->landmark, &ranker->landmarks) +
+                      weights.lexical * z_score(item->lexical, &ranker->words);
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------ ranking */
+
+static enum lmk_status nothing_found(const struct ranker *ranker, struct lmk_error *error)
+{
+    struct store_counts counts;
+    const char *path = ranker->collection->path;
+    enum lmk_status status = store_counts(ranker->view, &counts, error);
+    if (status)
+        return status;
+    if (ranker->request->mode == LMK_LEXICAL && counts.documents && !ranker->lexical)
+        return error_set(error, LMK_NOT_FOUND,
+                         "The words of %s are not indexed. Run lmk index again with its folder, or "
+                         "search with --mode landmark.",
+                         path);
+    if (!counts.documents || ranker->request->mode == LMK_LANDMARK)
+        return error_set(error, LMK_NOT_FOUND,
+                         "%s has no indexed text yet. Add books with: lmk index -c %s FOLDER", path,
+                         path);
+    return error_set(error, LMK_NOT_FOUND, "Nothing in %s fits \"%.200s\".", path,
+                     ranker->request->text);
+}
+
+static enum lmk_status find_words(struct ranker *ranker, struct lmk_error *error)
+{
+    enum lmk_status status = lexical_of(ranker->collection, &ranker->lexical, error);
+    if (status)
+        return status == LMK_NOT_FOUND ? LMK_OK : status;
+    if ((status = lexical_begin(ranker->lexical, ranker->request->text, &ranker->query, error))) {
+        ranker->lexical = NULL;
+        return status;
+    }
+    status = lexical_documents(ranker->lexical, &ranker->ranking->documents_words, error);
+    if (!status)
+        status = lexical_candidates(ranker, error);
+    return status;
+}
+
+static enum lmk_status rank(struct ranker *ranker, struct lmk_timing *timing,
+                            struct lmk_error *error)
+{
+    enum lmk_mode mode = ranker->request->mode;
+    double start = ingest_clock();
+    enum lmk_status status = mode == LMK_LEXICAL ? LMK_OK : landmark_candidates(ranker, error);
+    double between = ingest_clock();
+    timing->candidates += 1e3 * (between - start);
+    if (!status && mode != LMK_LANDMARK)
+        status = find_words(ranker, error);
+    timing->words += 1e3 * (ingest_clock() - between);
+    between = ingest_clock();
+    if (!status && mode == LMK_HYBRID) {
+        fold(ranker->ranking);
+        status = combine(ranker, error);
+    }
+    if (!status && ranker->ranking->count)
+        qsort(ranker->ranking->items, ranker->ranking->count, sizeof *ranker->ranking->items,
+              by_score);
+    timing->candidates += 1e3 * (ingest_clock() - between);
+    if (!status && !ranker->ranking->count)
+        status = nothing_found(ranker, error);
+    return status;
+}
+
+enum lmk_status ranking_make(struct ranking *ranking, struct lmk_collection *collection,
+                             struct store_view *view, const struct ranking_request *request,
+                             struct lmk_timing *timing, struct lmk_error *error)
+{
+    struct ranker ranker = {
+        .collection = collection, .view = view, .request = request, .ranking = ranking};
+    size_t width = model_landmark_width(&collection->model->shape);
+    *ranking = (struct ranking){0};
+    ranking->items = malloc(2 * request->candidates * sizeof *ranking->items);
+    ranker.pooled = malloc(width * sizeof *ranker.pooled);
+    enum lmk_status status = LMK_OK;
+    if (!ranking->items || !ranker.pooled)
+        status = error_memory(error, 2 * request->candidates * sizeof *ranking->items);
+    else {
+        if (request->question)
+            sequence_pooled_query(request->question->sequence, ranker.pooled);
+        status = rank(&ranker, timing, error);
+    }
+    if (ranker.lexical)
+        lexical_end(ranker.lexical, &ranker.query);
+    free(ranker.pooled);
+    return status;
+}
+
+enum lmk_status ranking_of_granularity(struct ranking *ranking,
+                                       const struct granularity *granularity, size_t wanted,
+                                       struct lmk_error *error)
+{
+    *ranking = (struct ranking){0};
+    struct candidate *candidates = malloc(wanted * sizeof *candidates);
+    ranking->items = malloc(wanted * sizeof *ranking->items);
+    enum lmk_status status = candidates && ranking->items
+                                 ? LMK_OK
+                                 : error_memory(error, wanted * sizeof *ranking->items);
+    if (!status)
+        ranking->count = granularity_ranking(granularity, wanted, candidates);
+    for (size_t i = 0; i < ranking->count; i++)
+        ranking->items[i] =
+            (struct ranked){candidates[i].block, candidates[i].score, candidates[i].score, NAN};
+    free(candidates);
+    return status;
+}

@@ -1,0 +1,406 @@
+/* The hybrid ranking against z-scores computed over all blocks, and the choice of passages. */
+#include "index/lexical.h"
+#include "index/selection.h"
+#include "tests/unit/scratch.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MOST_BLOCKS = 300 };
+
+static const char *const query = "onion";
+
+static struct lmk_model *model;
+static struct lmk_collection *collection;
+
+/* Sentences about few things, onions seldom among them; the caller's to free. */
+static char *make_prose(unsigned seed, size_t words)
+{
+    static const char *const vocabulary[] = {"the",  "cat",   "ate",  "a",     "hat",  "under",
+                                             "moon", "while", "dogs", "slept", "near", "rivers"};
+    char *text = malloc(words * 10 + 1), *at = text;
+    for (size_t i = 0; i < words; i++) {
+        seed = seed * 1103515245u + 12345u;
+        unsigned draw = seed >> 16;
+        char *word = at + (i > 0);
+        at += sprintf(at, "%s%s%s", i ? " " : "", draw % 40 ? vocabulary[draw / 40 % 12] : "onion",
+                      i % 8 == 7 ? "." : "");
+        if (i % 8 == 0)
+            *word -= 'a' - 'A';
+    }
+    return text;
+}
+
+static int open_group(void **state)
+{
+    if (scratch_open(state))
+        return -1;
+    model = scratch_model("tiny-slot");
+    for (unsigned i = 1; i <= 3; i++) {
+        char name[32], *prose = make_prose(i, 600);
+        snprintf(name, sizeof name, "books/%u.txt", i);
+        scratch_write_text(name, prose);
+        free(prose);
+    }
+    collection = scratch_create("books.lmk", model, LMK_TIER_F16, NULL);
+    scratch_index(collection, "books");
+    return 0;
+}
+
+static int close_group(void **state)
+{
+    lmk_collection_close(collection);
+    lmk_model_close(model);
+    return scratch_close(state);
+}
+
+static void must(enum lmk_status status, const struct lmk_error *error)
+{
+    if (status)
+        fail_msg("%s", error->message);
+}
+
+/* Both scores of every block, each side computed by itself. */
+struct scores {
+    double landmark[MOST_BLOCKS], lexical[MOST_BLOCKS];
+    size_t count;
+};
+
+static void compute(struct scores *scores, const char *text)
+{
+    struct question question;
+    struct lexical *lexical;
+    struct lexical_query words;
+    struct lexical_hit hits[MOST_BLOCKS];
+    struct lexical_statistics statistics;
+    struct lmk_error error = {.message = ""};
+    const float *key;
+    size_t found;
+    struct store_view *view = scratch_view(collection);
+    float *pooled = malloc(model_landmark_width(&model->shape) * sizeof *pooled);
+    must(question_open(&question, model, text, &error), &error);
+    sequence_pooled_query(question.sequence, pooled);
+    scores->count = 0;
+    for (uint64_t b = 0; !store_landmark_key(view, b, &key, &error); b++) {
+        assert_true(b < MOST_BLOCKS);
+        scores->landmark[b] = reference_score(&model->shape, SEGMENT_JOINT, pooled, key);
+        scores->lexical[b] = 0;
+        scores->count++;
+    }
+    must(lexical_of(collection, &lexical, &error), &error);
+    must(lexical_begin(lexical, text, &words, &error), &error);
+    must(lexical_search(lexical, &words, MOST_BLOCKS, 0, hits, &found, &statistics, &error),
+         &error);
+    lexical_end(lexical, &words);
+    for (size_t i = 0; i < found; i++)
+        scores->lexical[hits[i].block] = hits[i].score;
+    question_close(&question);
+    free(pooled);
+    store_view_end(view);
+}
+
+static double z_score(const double *scores, size_t count, size_t at)
+{
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < count; i++)
+        mean += scores[i] / (double)count;
+    for (size_t i = 0; i < count; i++)
+        squares += (scores[i] - mean) * (scores[i] - mean) / (double)count;
+    return (scores[at] - mean) / sqrt(squares);
+}
+
+static double hybrid(const struct scores *scores, size_t at)
+{
+    return z_score(scores->landmark, scores->count, at) +
+           z_score(scores->lexical, scores->count, at);
+}
+
+static void test_hybrid(void **state)
+{
+    (void)state;
+    struct scores scores;
+    struct lmk_results *results;
+    struct lmk_error error;
+    compute(&scores, query);
+    struct lmk_search_options options = lmk_search_defaults();
+    assert_int_equal(options.mode, LMK_HYBRID);
+    options.top = scores.count;
+    options.candidates = 20;
+    options.per_document = 0;
+    options.merge = false;
+    /* With candidates enough for all blocks the order is that over all; with few, the scores are
+     * still the same, and what is left out comes after all on its side. */
+    for (size_t candidates = 20; candidates <= 300; candidates += 280) {
+        options.top = candidates < scores.count ? 1 : scores.count;
+        options.candidates = candidates;
+        must(lmk_search(collection, query, &options, &results, &error), &error);
+        assert_int_equal(results->count, options.top);
+        assert_int_equal(results->documents_words, 3);
+        for (size_t i = 0; i < results->count; i++) {
+            const struct lmk_passage *passage = &results->passages[i];
+            assert_true(fabs(passage->score - hybrid(&scores, passage->block)) < 2e-3);
+            assert_true(fabs(passage->landmark_score - scores.landmark[passage->block]) < 1e-3);
+            assert_true(fabs(passage->lexical_score - scores.lexical[passage->block]) < 1e-6);
+            assert_true(!i || passage->score <= passage[-1].score);
+        }
+        size_t best = 0;
+        for (size_t b = 0; b < scores.count; b++)
+            best = hybrid(&scores, b) > hybrid(&scores, best) ? b : best;
+        assert_int_equal(results->passages[0].block, best);
+        lmk_results_free(results);
+    }
+}
+
+static void test_modes(void **state)
+{
+    (void)state;
+    struct scores scores;
+    struct lmk_results *results;
+    struct lmk_error error;
+    struct lmk_search_options options = lmk_search_defaults();
+    compute(&scores, query);
+    options.merge = false;
+    options.mode = LMK_LEXICAL;
+    must(lmk_search(collection, query, &options, &results, &error), &error);
+    for (size_t i = 0; i < results->count; i++) {
+        const struct lmk_passage *passage = &results->passages[i];
+        assert_true(passage->score == passage->lexical_score && isnan(passage->landmark_score) &&
+                    isnan(passage->attention_score));
+        assert_true(fabs(passage->score - scores.lexical[passage->block]) < 1e-9);
+    }
+    lmk_results_free(results);
+    assert_int_equal(lmk_search(collection, "zebra", &options, &results, &error), LMK_NOT_FOUND);
+    assert_non_null(strstr(error.message, "zebra"));
+    options.mode = LMK_LANDMARK;
+    must(lmk_search(collection, "zebra", &options, &results, &error), &error);
+    for (size_t i = 0; i < results->count; i++)
+        assert_true(isnan(results->passages[i].lexical_score));
+    lmk_results_free(results);
+    options.mode = LMK_LEXICAL;
+    options.granularity = LMK_HEAD;
+    assert_int_equal(lmk_search(collection, query, &options, &results, &error), LMK_USAGE);
+}
+
+/* Conditions hold for what the landmarks find, too. */
+static void test_conditions(void **state)
+{
+    (void)state;
+    struct scores scores;
+    struct lmk_results *results;
+    struct lmk_error error;
+    struct lmk_search_options options = lmk_search_defaults();
+    compute(&scores, query);
+    options.merge = false;
+    options.per_document = 0;
+    options.top = MOST_BLOCKS;
+    must(lmk_search(collection, "cat OR hat -onion", &options, &results, &error), &error);
+    assert_true(results->count > 0);
+    for (size_t i = 0; i < results->count; i++)
+        assert_true(scores.lexical[results->passages[i].block] == 0 ||
+                    results->passages[i].lexical_score > 0);
+    lmk_results_free(results);
+    must(lmk_search(collection, "\"onion\" -\"zebra\"", &options, &results, &error), &error);
+    size_t with = 0;
+    for (size_t b = 0; b < scores.count; b++)
+        with += scores.lexical[b] > 0;
+    assert_int_equal(results->count, with);
+    for (size_t i = 0; i < results->count; i++)
+        assert_true(scores.lexical[results->passages[i].block] > 0);
+    lmk_results_free(results);
+}
+
+/* ---- passages */
+
+/* Ranks these blocks in this order and says what is selected: "first+count first+count ..." */
+static void expect_selection(const uint64_t *blocks, size_t count,
+                             const struct selection_options *options, const char *expected)
+{
+    struct ranked items[32];
+    struct ranking ranking = {items, count, 0};
+    struct selected selected[32];
+    struct lmk_error error;
+    char text[512] = "";
+    size_t found, used = 0;
+    struct store_view *view = scratch_view(collection);
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct ranked){blocks[i], (double)(count - i), NAN, NAN};
+    must(selection_make(view, &ranking, options, selected, &found, &error), &error);
+    for (size_t i = 0; i < found; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%d+%d", i ? " " : "",
+                                 (int)selected[i].first, (int)selected[i].count);
+        assert_true(selected[i].ranked->block >= selected[i].first &&
+                    selected[i].ranked->block < selected[i].first + selected[i].count);
+        assert_true(!i || selected[i].ranked > selected[i - 1].ranked);
+    }
+    assert_string_equal(text, expected);
+    store_view_end(view);
+}
+
+#define BLOCKS(...) ((const uint64_t[]){__VA_ARGS__}), sizeof((const uint64_t[]){__VA_ARGS__}) / 8
+
+static void test_selection(void **state)
+{
+    (void)state;
+    struct store_view *view = scratch_view(collection);
+    struct document second;
+    struct lmk_error error;
+    must(store_document(view, 2, &second, &error), &error);
+    store_view_end(view);
+    uint64_t b = second.first_block; /* the first of document 2 */
+    assert_true(b > 20 && second.block_count > 10);
+    char expected[128];
+    struct selection_options options = {10, 0, true};
+    expect_selection(BLOCKS(5, 9, 1), &options, "5+1 9+1 1+1");
+    expect_selection(BLOCKS(5, 9, 6, 4), &options, "4+3 9+1");
+    /* a gap is closed; the better one's place counts */
+    expect_selection(BLOCKS(5, 9, 7, 6), &options, "5+3 9+1");
+    expect_selection(BLOCKS(9, 7, 5, 6, 8), &options, "8+2 5+3");
+    /* at most four blocks */
+    expect_selection(BLOCKS(5, 6, 7, 8, 9, 10), &options, "5+4 9+2");
+    /* never across documents */
+    snprintf(expected, sizeof expected, "%d+1 %d+1", (int)b, (int)b - 1);
+    expect_selection(BLOCKS(b, b - 1), &options, expected);
+    options.merge = false;
+    expect_selection(BLOCKS(5, 6, 4), &options, "5+1 6+1 4+1");
+    options.top = 2;
+    expect_selection(BLOCKS(5, 6, 4), &options, "5+1 6+1");
+    /* two of each document, of two documents */
+    options = (struct selection_options){4, 2, false};
+    snprintf(expected, sizeof expected, "1+1 3+1 %d+1 %d+1", (int)b + 3, (int)b + 5);
+    expect_selection(BLOCKS(1, 3, 5, 7, b + 3, b + 5, b + 7), &options, expected);
+    /* a page of six cannot be filled so, but with four of each */
+    options.top = 6;
+    snprintf(expected, sizeof expected, "1+1 3+1 5+1 7+1 %d+1 %d+1", (int)b + 3, (int)b + 5);
+    expect_selection(BLOCKS(1, 3, 5, 7, 9, b + 3, b + 5, b + 7), &options, expected);
+    /* what extends a passage is no passage of its own */
+    options = (struct selection_options){3, 2, true};
+    snprintf(expected, sizeof expected, "1+1 3+2 %d+1", (int)b + 3);
+    expect_selection(BLOCKS(1, 3, 6, 4, b + 3), &options, expected);
+}
+
+/* A passage of several blocks: its range, its mark in the best one. */
+static void test_merged_passage(void **state)
+{
+    (void)state;
+    struct lmk_results *single, *merged;
+    struct lmk_error error;
+    struct lmk_search_options options = lmk_search_defaults();
+    options.top = 40;
+    options.per_document = 0;
+    must(lmk_search(collection, query, &options, &merged, &error), &error);
+    options.merge = false;
+    options.top = 200;
+    must(lmk_search(collection, query, &options, &single, &error), &error);
+    size_t several = 0;
+    for (size_t i = 0; i < merged->count; i++) {
+        const struct lmk_passage *passage = &merged->passages[i];
+        several += passage->blocks > 1;
+        assert_true(passage->blocks >= 1 && passage->blocks <= SELECTION_MOST_BLOCKS);
+        assert_true(passage->best_block >= passage->block &&
+                    passage->best_block < passage->block + passage->blocks);
+        for (size_t j = 0; j < single->count; j++) {
+            const struct lmk_passage *part = &single->passages[j];
+            if (part->block < passage->block || part->block >= passage->block + passage->blocks)
+                continue;
+            assert_true(part->source_start >= passage->source_start &&
+                        part->source_end <= passage->source_end);
+            assert_non_null(strstr(passage->text, part->text));
+            assert_true(part->score <= passage->score);
+            if (part->block != passage->best_block)
+                continue;
+            assert_true(part->score == passage->score);
+            assert_int_equal(part->mark_source_start, passage->mark_source_start);
+            assert_int_equal(part->mark_source_end, passage->mark_source_end);
+            assert_memory_equal(part->text + part->mark_start, passage->text + passage->mark_start,
+                                part->mark_end - part->mark_start);
+        }
+    }
+    assert_true(several > 3);
+    lmk_results_free(single);
+    lmk_results_free(merged);
+}
+
+/* Without the file of words, landmarks go on alone; without landmarks, words do. */
+static void test_one_side(void **state)
+{
+    (void)state;
+    struct lmk_results *results;
+    struct lmk_error error;
+    struct lmk_search_options options = lmk_search_defaults();
+    char *path = scratch_path("books.lmk/generation-000001/lexical.db");
+    lexical_close(collection->lexical);
+    collection->lexical = NULL;
+    assert_int_equal(remove(path), 0);
+    free(path);
+    must(lmk_search(collection, query, &options, &results, &error), &error);
+    assert_int_equal(results->documents_words, 0);
+    assert_true(results->count > 0 && isnan(results->passages[0].lexical_score));
+    lmk_results_free(results);
+    options.mode = LMK_LEXICAL;
+    assert_int_equal(lmk_search(collection, query, &options, &results, &error), LMK_NOT_FOUND);
+    must(lexical_update(collection, NULL, NULL, &error), &error);
+    must(lmk_search(collection, query, &options, &results, &error), &error);
+    lmk_results_free(results);
+    /* a document that only has its text */
+    struct store_batch *batch;
+    struct map_run run = {0, 0};
+    struct block_text text = {.runs = &run, .run_count = 1};
+    struct document document = {.state = DOCUMENT_TEXT,
+                                .tier = LMK_TIER_F16,
+                                .block_count = 1,
+                                .path = "late.txt",
+                                .title = "",
+                                .author = "",
+                                .language = "",
+                                .kind = "text",
+                                .metadata = "{}",
+                                .hash = {1}};
+    const char *word = "zebra";
+    struct buffer ids;
+    buffer_init(&ids, 1 << 16);
+    uint32_t bos = model->shape.bos_id;
+    must(buffer_append(&ids, &bos, sizeof bos, &error), &error);
+    must(tokenizer_encode(model->tokenizer, word, strlen(word), true, &ids, &error), &error);
+    text.tokens = (const uint32_t *)ids.data;
+    text.token_count = (uint32_t)(ids.size / sizeof(uint32_t));
+    text.text_size = text.source_end = strlen(word);
+    document.token_count = text.token_count;
+    document.text_bytes = text.text_size;
+    must(store_batch_begin(collection->store, &batch, &error), &error);
+    must(store_add_document(batch, &document, &text, &error), &error);
+    must(store_commit(batch, &error), &error);
+    buffer_release(&ids);
+    must(lexical_update(collection, NULL, NULL, &error), &error);
+    options.mode = LMK_HYBRID;
+    must(lmk_search(collection, word, &options, &results, &error), &error);
+    assert_int_equal(results->documents, 4);
+    assert_int_equal(results->documents_ready, 3);
+    assert_int_equal(results->documents_words, 4);
+    assert_string_equal(results->passages[0].path, "late.txt");
+    assert_string_equal(results->passages[0].text, "zebra");
+    assert_true(isnan(results->passages[0].landmark_score));
+    lmk_results_free(results);
+    /* ask reads what has its keys and values */
+    struct lmk_ask_options ask_options = lmk_ask_defaults(model);
+    struct lmk_answer *answer;
+    must(lmk_ask(collection, word, &ask_options, &answer, &error), &error);
+    for (size_t i = 0; i < answer->count; i++)
+        assert_int_not_equal(answer->passages[i].document, document.id);
+    lmk_answer_free(answer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hybrid),         cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_conditions),     cmocka_unit_test(test_selection),
+        cmocka_unit_test(test_merged_passage), cmocka_unit_test(test_one_side),
+    };
+    return cmocka_run_group_tests(tests, open_group, close_group);
+}
