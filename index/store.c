@@ -38,13 +38,16 @@ static const char *advice(int code)
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-        return " Free disk space (or raise the quota or file size limit) and run it again: everything committed before"
+        return " Free disk space (or raise the quota or file size limit) and run it again: "
+               "everything committed before"
                " is intact.";
     case EIO:
-        return " Check that the disk is not full and has no errors, and run it again: everything committed before is"
+        return " Check that the disk is not full and has no errors, and run it again: everything "
+               "committed before is"
                " intact.";
     case MDB_MAP_FULL:
-        return " The address space granted to it is used up: raise the limit on virtual memory (ulimit -v) and run it"
+        return " The address space granted to it is used up: raise the limit on virtual memory "
+               "(ulimit -v) and run it"
                " again; everything committed before is intact.";
     case EACCES:
     case EPERM:
@@ -78,13 +81,15 @@ static enum lmk_status status_of(int code)
     }
 }
 
-enum lmk_status store_failure(const struct store *store, int code, const char *doing, struct lmk_error *error)
+enum lmk_status store_failure(const struct store *store, int code, const char *doing,
+                              struct lmk_error *error)
 {
-    return error_set(error, status_of(code), "Cannot %s the store in %s: %s.%s", doing, store->directory,
-                     mdb_strerror(code), advice(code));
+    return error_set(error, status_of(code), "Cannot %s the store in %s: %s.%s", doing,
+                     store->directory, mdb_strerror(code), advice(code));
 }
 
-enum lmk_status store_damage(const struct store *store, struct lmk_error *error, const char *format, ...)
+enum lmk_status store_damage(const struct store *store, struct lmk_error *error, const char *format,
+                             ...)
 {
     char what[512];
     va_list arguments;
@@ -92,7 +97,8 @@ enum lmk_status store_damage(const struct store *store, struct lmk_error *error,
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     return error_set(error, LMK_CORRUPT,
-                     "The store in %s is damaged: %s. \"lmk verify\" lists all damage; remove and index again the "
+                     "The store in %s is damaged: %s. \"lmk verify\" lists all damage; remove and "
+                     "index again the "
                      "documents that it names.",
                      store->directory, what);
 }
@@ -126,7 +132,8 @@ static int environment_try(struct store *store, size_t map_bytes, unsigned flags
     int code = mdb_env_create(&store->env);
     if (code)
         return code;
-    if (!(code = mdb_env_set_mapsize(store->env, map_bytes)) && !(code = mdb_env_set_maxdbs(store->env, TABLE_COUNT)) &&
+    if (!(code = mdb_env_set_mapsize(store->env, map_bytes)) &&
+        !(code = mdb_env_set_maxdbs(store->env, TABLE_COUNT)) &&
         !(code = mdb_env_set_maxreaders(store->env, MOST_READERS)))
         code = mdb_env_open(store->env, store->directory, flags, 0644);
     if (code) {
@@ -147,13 +154,16 @@ static int environment_open(struct store *store)
         if (code == ENOMEM && map_bytes > SMALLEST_MAP)
             map_bytes /= 2;
         else if (refused && !store->write && !(flags & MDB_NOLOCK))
-            flags |= MDB_NOLOCK; /* the lock file cannot be written, so nobody writes on this machine either */
+            flags |= MDB_NOLOCK; /* the lock file cannot be written, so nobody writes on this
+                                    machine either */
         else
             return code;
     }
     int stale;
     if (!(flags & MDB_NOLOCK))
-        mdb_reader_check(store->env, &stale); /* slots of readers that were killed would keep old pages from reuse */
+        mdb_reader_check(
+            store->env,
+            &stale); /* slots of readers that were killed would keep old pages from reuse */
     return 0;
 }
 
@@ -170,34 +180,39 @@ static int tables_open(struct store *store, MDB_txn *txn, size_t first, size_t e
 
 /* ---- settings */
 
-static enum lmk_status settings_check(const struct store_settings *settings, struct lmk_error *error)
+static enum lmk_status settings_check(const struct store_settings *settings,
+                                      struct lmk_error *error)
 {
     const uint32_t most = 65536;
     uint64_t heads = (uint64_t)settings->memory_layers * settings->kv_heads;
-    if (settings->block_tokens == 0 || settings->block_tokens > 4096 || settings->memory_layers == 0 ||
-        settings->memory_layers > most || settings->kv_heads == 0 || settings->kv_heads > most ||
-        settings->head_width == 0 || settings->head_width > most || settings->vocabulary == 0 ||
-        heads * settings->head_width > (uint64_t)1 << 22)
+    if (settings->block_tokens == 0 || settings->block_tokens > 4096 ||
+        settings->memory_layers == 0 || settings->memory_layers > most || settings->kv_heads == 0 ||
+        settings->kv_heads > most || settings->head_width == 0 || settings->head_width > most ||
+        settings->vocabulary == 0 || heads * settings->head_width > (uint64_t)1 << 22)
         return error_set(error, LMK_USAGE,
-                         "A store cannot hold blocks of %u tokens with %u memory layers, %u heads of width %u and a "
+                         "A store cannot hold blocks of %u tokens with %u memory layers, %u heads "
+                         "of width %u and a "
                          "vocabulary of %u.",
-                         settings->block_tokens, settings->memory_layers, settings->kv_heads, settings->head_width,
-                         settings->vocabulary);
+                         settings->block_tokens, settings->memory_layers, settings->kv_heads,
+                         settings->head_width, settings->vocabulary);
     if (!tier_fits(settings->tier, settings->head_width))
         return error_set(error, LMK_USAGE,
-                         "Heads of width %u cannot be stored in quantised blocks of 32 values: choose the tier f16.",
+                         "Heads of width %u cannot be stored in quantised blocks of 32 values: "
+                         "choose the tier f16.",
                          settings->head_width);
     return LMK_OK;
 }
 
-static int put_record(struct store *store, MDB_txn *txn, const char *key, struct record_writer *record)
+static int put_record(struct store *store, MDB_txn *txn, const char *key,
+                      struct record_writer *record)
 {
-    MDB_val name = {strlen(key), (void *)(uintptr_t)key}, value = {record->bytes.size, record->bytes.data};
+    MDB_val name = {strlen(key), (void *)(uintptr_t)key},
+            value = {record->bytes.size, record->bytes.data};
     return mdb_put(txn, store->tables[TABLE_META], &name, &value, 0);
 }
 
-static enum lmk_status meta_write(struct store *store, MDB_txn *txn, const struct store_settings *settings,
-                                  struct lmk_error *error)
+static enum lmk_status meta_write(struct store *store, MDB_txn *txn,
+                                  const struct store_settings *settings, struct lmk_error *error)
 {
     const struct store_counts counts = {.next_document = 1};
     struct record_writer records[3];
@@ -232,10 +247,12 @@ static enum lmk_status format_check(struct store *store, MDB_txn *txn, struct lm
     uint32_t version;
     MDB_val value = meta_value(store, txn, "format");
     if (!format_decode(value.mv_data, value.mv_size, &version))
-        return store_damage(store, error, "its format record is missing or does not match its checksum");
+        return store_damage(store, error,
+                            "its format record is missing or does not match its checksum");
     if (version != STORE_FORMAT_VERSION)
         return error_set(error, LMK_COLLECTION,
-                         "The store in %s has format version %u; this program reads version %u. Use the version of "
+                         "The store in %s has format version %u; this program reads version %u. "
+                         "Use the version of "
                          "lmk that made it, or index the texts again into a new collection.",
                          store->directory, version, STORE_FORMAT_VERSION);
     return LMK_OK;
@@ -244,8 +261,10 @@ static enum lmk_status format_check(struct store *store, MDB_txn *txn, struct lm
 static enum lmk_status settings_read(struct store *store, MDB_txn *txn, struct lmk_error *error)
 {
     MDB_val value = meta_value(store, txn, "settings");
-    if (!settings_decode(value.mv_data, value.mv_size, &store->settings) || settings_check(&store->settings, NULL))
-        return store_damage(store, error, "its settings are missing or do not match their checksum");
+    if (!settings_decode(value.mv_data, value.mv_size, &store->settings) ||
+        settings_check(&store->settings, NULL))
+        return store_damage(store, error,
+                            "its settings are missing or do not match their checksum");
     return LMK_OK;
 }
 
@@ -295,8 +314,8 @@ static enum lmk_status create_tables(struct store *store, const struct store_set
     return status;
 }
 
-enum lmk_status store_create(struct store **store, const char *directory, const struct store_settings *settings,
-                             struct lmk_error *error)
+enum lmk_status store_create(struct store **store, const char *directory,
+                             const struct store_settings *settings, struct lmk_error *error)
 {
     *store = NULL;
     enum lmk_status status = settings_check(settings, error);
@@ -318,7 +337,8 @@ enum lmk_status store_create(struct store **store, const char *directory, const 
     return status;
 }
 
-static enum lmk_status open_range(struct store *store, MDB_txn *txn, size_t first, size_t end, struct lmk_error *error)
+static enum lmk_status open_range(struct store *store, MDB_txn *txn, size_t first, size_t end,
+                                  struct lmk_error *error)
 {
     int code = tables_open(store, txn, first, end, 0);
     if (code == MDB_NOTFOUND)
@@ -326,7 +346,8 @@ static enum lmk_status open_range(struct store *store, MDB_txn *txn, size_t firs
     return code ? store_failure(store, code, "open", error) : LMK_OK;
 }
 
-/* Opens the tables and reads the settings, in a transaction of its own; another version may have other tables. */
+/* Opens the tables and reads the settings, in a transaction of its own; another version may have
+ * other tables. */
 static enum lmk_status open_tables(struct store *store, struct lmk_error *error)
 {
     MDB_txn *txn;
@@ -347,7 +368,8 @@ static enum lmk_status open_tables(struct store *store, struct lmk_error *error)
     return status;
 }
 
-enum lmk_status store_open(struct store **store, const char *directory, bool write, struct lmk_error *error)
+enum lmk_status store_open(struct store **store, const char *directory, bool write,
+                           struct lmk_error *error)
 {
     *store = NULL;
     enum lmk_status status = store_file_check(directory, error);

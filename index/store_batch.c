@@ -8,8 +8,8 @@
 
 /* ---- putting and deleting */
 
-static enum lmk_status put(struct store_batch *batch, enum store_table table, MDB_val key, const void *data,
-                           size_t size, struct lmk_error *error)
+static enum lmk_status put(struct store_batch *batch, enum store_table table, MDB_val key,
+                           const void *data, size_t size, struct lmk_error *error)
 {
     struct store *store = batch->view.store;
     MDB_val value = {size, (void *)(uintptr_t)data};
@@ -19,7 +19,8 @@ static enum lmk_status put(struct store_batch *batch, enum store_table table, MD
 
 /* Puts what a writer holds, if its encoder succeeded, and releases it. */
 static enum lmk_status put_record(struct store_batch *batch, enum store_table table, MDB_val key,
-                                  enum lmk_status encoded, struct record_writer *record, struct lmk_error *error)
+                                  enum lmk_status encoded, struct record_writer *record,
+                                  struct lmk_error *error)
 {
     enum lmk_status status = encoded;
     if (!status)
@@ -28,21 +29,24 @@ static enum lmk_status put_record(struct store_batch *batch, enum store_table ta
     return status;
 }
 
-/* Room for a value under a number; new numbers are mostly the largest, and appending them fills pages to the end. */
-static enum lmk_status reserve(struct store_batch *batch, enum store_table table, uint64_t number, size_t size,
-                               void **data, struct lmk_error *error)
+/* Room for a value under a number; new numbers are mostly the largest, and appending them fills
+ * pages to the end. */
+static enum lmk_status reserve(struct store_batch *batch, enum store_table table, uint64_t number,
+                               size_t size, void **data, struct lmk_error *error)
 {
     struct store *store = batch->view.store;
     MDB_val key = number_key(&number), value = {size, NULL};
-    int code = mdb_put(batch->view.txn, store->tables[table], &key, &value, MDB_RESERVE | MDB_APPEND);
+    int code =
+        mdb_put(batch->view.txn, store->tables[table], &key, &value, MDB_RESERVE | MDB_APPEND);
     if (code == MDB_KEYEXIST)
         code = mdb_put(batch->view.txn, store->tables[table], &key, &value, MDB_RESERVE);
     *data = value.mv_data;
     return code ? store_failure(store, code, "write", error) : LMK_OK;
 }
 
-static enum lmk_status put_number(struct store_batch *batch, enum store_table table, uint64_t number,
-                                  enum lmk_status encoded, struct record_writer *record, struct lmk_error *error)
+static enum lmk_status put_number(struct store_batch *batch, enum store_table table,
+                                  uint64_t number, enum lmk_status encoded,
+                                  struct record_writer *record, struct lmk_error *error)
 {
     void *data;
     enum lmk_status status = encoded;
@@ -55,16 +59,16 @@ static enum lmk_status put_number(struct store_batch *batch, enum store_table ta
 }
 
 /* Deleting what is not there is fine. */
-static enum lmk_status delete(struct store_batch *batch, enum store_table table, MDB_val key, struct lmk_error *error)
-{
+static enum lmk_status delete (struct store_batch *batch, enum store_table table, MDB_val key,
+                               struct lmk_error *error) {
     struct store *store = batch->view.store;
     int code = mdb_del(batch->view.txn, store->tables[table], &key, NULL);
     return code && code != MDB_NOTFOUND ? store_failure(store, code, "write", error) : LMK_OK;
 }
 
 /* Deletes the values under numbers in [first, end). */
-static enum lmk_status delete_range(struct store_batch *batch, enum store_table table, uint64_t first, uint64_t end,
-                                    struct lmk_error *error)
+static enum lmk_status delete_range(struct store_batch *batch, enum store_table table,
+                                    uint64_t first, uint64_t end, struct lmk_error *error)
 {
     MDB_val value;
     uint64_t key;
@@ -107,8 +111,8 @@ static void pending_drop(struct store_batch *batch, uint64_t document)
 }
 
 /* Writes an extent and makes its draft ready for the next one. */
-static enum lmk_status draft_flush(struct store_batch *batch, enum store_table table, struct extent_draft *draft,
-                                   struct lmk_error *error)
+static enum lmk_status draft_flush(struct store_batch *batch, enum store_table table,
+                                   struct extent_draft *draft, struct lmk_error *error)
 {
     void *data;
     if (draft->count == 0)
@@ -123,7 +127,8 @@ static enum lmk_status draft_flush(struct store_batch *batch, enum store_table t
     return LMK_OK;
 }
 
-static enum lmk_status pending_flush(struct store_batch *batch, struct pending_blocks *pending, struct lmk_error *error)
+static enum lmk_status pending_flush(struct store_batch *batch, struct pending_blocks *pending,
+                                     struct lmk_error *error)
 {
     enum lmk_status status = draft_flush(batch, TABLE_LANDMARKS, &pending->landmarks, error);
     return status ? status : draft_flush(batch, TABLE_KEYS_VALUES, &pending->keys_values, error);
@@ -131,7 +136,8 @@ static enum lmk_status pending_flush(struct store_batch *batch, struct pending_b
 
 /* ---- batches */
 
-enum lmk_status store_batch_begin(struct store *store, struct store_batch **batch, struct lmk_error *error)
+enum lmk_status store_batch_begin(struct store *store, struct store_batch **batch,
+                                  struct lmk_error *error)
 {
     assert(store->write);
     *batch = calloc(1, sizeof **batch);
@@ -184,7 +190,8 @@ static enum lmk_status write_counts(struct store_batch *batch, struct lmk_error 
 enum lmk_status store_commit(struct store_batch *batch, struct lmk_error *error)
 {
     enum lmk_status status = LMK_OK;
-    for (struct pending_blocks *pending = batch->pending; pending && !status; pending = pending->next)
+    for (struct pending_blocks *pending = batch->pending; pending && !status;
+         pending = pending->next)
         status = pending_flush(batch, pending, error);
     batch->counts.batches++;
     if (!status)
@@ -201,8 +208,8 @@ enum lmk_status store_commit(struct store_batch *batch, struct lmk_error *error)
     return status;
 }
 
-enum lmk_status store_start_at(struct store_batch *batch, uint64_t next_document, uint64_t next_block,
-                               struct lmk_error *error)
+enum lmk_status store_start_at(struct store_batch *batch, uint64_t next_document,
+                               uint64_t next_block, struct lmk_error *error)
 {
     assert(next_document >= batch->counts.next_document && next_block >= batch->counts.next_block);
     batch->counts.next_document = next_document;
@@ -212,7 +219,8 @@ enum lmk_status store_start_at(struct store_batch *batch, uint64_t next_document
 
 /* ---- documents */
 
-static enum lmk_status put_document(struct store_batch *batch, const struct document *document, struct lmk_error *error)
+static enum lmk_status put_document(struct store_batch *batch, const struct document *document,
+                                    struct lmk_error *error)
 {
     struct record_writer record;
     record_init(&record, error);
@@ -221,7 +229,8 @@ static enum lmk_status put_document(struct store_batch *batch, const struct docu
 }
 
 /* The entries that lead to a document: by its hash and by its first block. */
-static enum lmk_status put_entries(struct store_batch *batch, const struct document *document, struct lmk_error *error)
+static enum lmk_status put_entries(struct store_batch *batch, const struct document *document,
+                                   struct lmk_error *error)
 {
     struct record_writer record;
     MDB_val key = {HASH128_BYTES, (void *)(uintptr_t)document->hash};
@@ -231,12 +240,14 @@ static enum lmk_status put_entries(struct store_batch *batch, const struct docum
     if (status)
         return status;
     record_init(&record, error);
-    status = entry_encode(&document->first_block, sizeof document->first_block, document->id, &record);
+    status =
+        entry_encode(&document->first_block, sizeof document->first_block, document->id, &record);
     return put_number(batch, TABLE_FIRST_BLOCKS, document->first_block, status, &record, error);
 }
 
-static enum lmk_status put_text_extent(struct store_batch *batch, struct text_extent_builder *builder,
-                                       uint64_t first_block, struct lmk_error *error)
+static enum lmk_status put_text_extent(struct store_batch *batch,
+                                       struct text_extent_builder *builder, uint64_t first_block,
+                                       struct lmk_error *error)
 {
     void *data;
     enum lmk_status status = text_extent_finish(builder);
@@ -256,7 +267,8 @@ static enum lmk_status put_texts(struct store_batch *batch, const struct documen
     text_extent_init(&builder, batch->view.store->settings.vocabulary, error);
     text_extent_start(&builder, first);
     for (uint64_t i = 0; i < document->block_count && !status; i++) {
-        assert(texts[i].token_count > 0 && texts[i].token_count <= batch->view.store->settings.block_tokens);
+        assert(texts[i].token_count > 0 &&
+               texts[i].token_count <= batch->view.store->settings.block_tokens);
         if (text_extent_add(&builder, &texts[i]))
             continue;
         status = put_text_extent(batch, &builder, first, error);
@@ -288,30 +300,34 @@ static void count_ready(struct store_counts *counts, const struct document *docu
     counts->blocks_ready += added ? document->block_count : -document->block_count;
 }
 
-static enum lmk_status check_new_document(struct store_batch *batch, const struct document *document,
-                                          struct lmk_error *error)
+static enum lmk_status check_new_document(struct store_batch *batch,
+                                          const struct document *document, struct lmk_error *error)
 {
     struct document other;
     const struct store_counts *counts = &batch->counts;
     if (document->block_count == 0)
         return error_set(error, LMK_USAGE, "%s has no text to store.", document->path);
-    if (document->block_count > UINT64_MAX - counts->next_block || counts->next_document == UINT64_MAX)
-        return error_set(error, LMK_USAGE, "The store in %s has used up its numbers.", batch->view.store->directory);
+    if (document->block_count > UINT64_MAX - counts->next_block ||
+        counts->next_document == UINT64_MAX)
+        return error_set(error, LMK_USAGE, "The store in %s has used up its numbers.",
+                         batch->view.store->directory);
     if (!tier_fits(document->tier, batch->view.store->settings.head_width))
         return error_set(error, LMK_USAGE,
-                         "Heads of width %u cannot be stored in quantised blocks of 32 values: choose the tier f16.",
+                         "Heads of width %u cannot be stored in quantised blocks of 32 values: "
+                         "choose the tier f16.",
                          batch->view.store->settings.head_width);
     enum lmk_status status = store_document_by_hash(&batch->view, document->hash, &other, error);
     if (status == LMK_NOT_FOUND)
         return LMK_OK;
     if (status)
         return status;
-    return error_set(error, LMK_USAGE, "The text of %s is in the store already, as document %llu (%s).", document->path,
-                     (unsigned long long)other.id, other.path);
+    return error_set(error, LMK_USAGE,
+                     "The text of %s is in the store already, as document %llu (%s).",
+                     document->path, (unsigned long long)other.id, other.path);
 }
 
-enum lmk_status store_add_document(struct store_batch *batch, struct document *document, const struct block_text *texts,
-                                   struct lmk_error *error)
+enum lmk_status store_add_document(struct store_batch *batch, struct document *document,
+                                   const struct block_text *texts, struct lmk_error *error)
 {
     enum lmk_status status = check_new_document(batch, document, error);
     if (status)
@@ -319,7 +335,8 @@ enum lmk_status store_add_document(struct store_batch *batch, struct document *d
     document->id = batch->counts.next_document;
     document->first_block = batch->counts.next_block;
     document->state = DOCUMENT_TEXT;
-    if ((status = put_texts(batch, document, texts, error)) || (status = put_entries(batch, document, error)) ||
+    if ((status = put_texts(batch, document, texts, error)) ||
+        (status = put_entries(batch, document, error)) ||
         (status = put_document(batch, document, error)))
         return status;
     batch->counts.next_document++;
@@ -328,7 +345,8 @@ enum lmk_status store_add_document(struct store_batch *batch, struct document *d
     return LMK_OK;
 }
 
-static bool last_block_stored(struct store_batch *batch, bool landmarks, const struct document *document)
+static bool last_block_stored(struct store_batch *batch, bool landmarks,
+                              const struct document *document)
 {
     struct extent extent;
     uint64_t last = document->first_block + document->block_count - 1;
@@ -336,19 +354,22 @@ static bool last_block_stored(struct store_batch *batch, bool landmarks, const s
 }
 
 /* A state is only reached with everything in the store that it promises. */
-static enum lmk_status check_state(struct store_batch *batch, const struct document *document, enum document_state state,
-                                   struct lmk_error *error)
+static enum lmk_status check_state(struct store_batch *batch, const struct document *document,
+                                   enum document_state state, struct lmk_error *error)
 {
     bool landmarks = state == DOCUMENT_TEXT || last_block_stored(batch, true, document);
-    bool keys = state != DOCUMENT_READY || document->tier == LMK_TIER_NONE || last_block_stored(batch, false, document);
+    bool keys = state != DOCUMENT_READY || document->tier == LMK_TIER_NONE ||
+                last_block_stored(batch, false, document);
     if (landmarks && keys)
         return LMK_OK;
-    return error_set(error, LMK_USAGE, "Document %llu (%s) cannot be marked as complete: its %s are missing.",
-                     (unsigned long long)document->id, document->path, landmarks ? "keys and values" : "landmark keys");
+    return error_set(error, LMK_USAGE,
+                     "Document %llu (%s) cannot be marked as complete: its %s are missing.",
+                     (unsigned long long)document->id, document->path,
+                     landmarks ? "keys and values" : "landmark keys");
 }
 
-enum lmk_status store_set_state(struct store_batch *batch, uint64_t document, enum document_state state,
-                                struct lmk_error *error)
+enum lmk_status store_set_state(struct store_batch *batch, uint64_t document,
+                                enum document_state state, struct lmk_error *error)
 {
     struct document record;
     enum lmk_status status = store_document(&batch->view, document, &record, error);
@@ -368,7 +389,8 @@ enum lmk_status store_set_state(struct store_batch *batch, uint64_t document, en
     return put_document(batch, &record, error);
 }
 
-enum lmk_status store_set_path(struct store_batch *batch, uint64_t document, const char *path, struct lmk_error *error)
+enum lmk_status store_set_path(struct store_batch *batch, uint64_t document, const char *path,
+                               struct lmk_error *error)
 {
     struct document record;
     enum lmk_status status = store_document(&batch->view, document, &record, error);
@@ -380,7 +402,8 @@ enum lmk_status store_set_path(struct store_batch *batch, uint64_t document, con
 
 /* ---- blocks */
 
-/* Takes the blocks before `next` back out of the stored extent that runs across it; those from it on are given anew. */
+/* Takes the blocks before `next` back out of the stored extent that runs across it; those from it
+ * on are given anew. */
 static enum lmk_status reopen_extent(struct store_batch *batch, bool landmarks, uint64_t next,
                                      struct extent_draft *draft, struct lmk_error *error)
 {
@@ -390,7 +413,8 @@ static enum lmk_status reopen_extent(struct store_batch *batch, bool landmarks, 
     if (status)
         return status == LMK_NOT_FOUND ? LMK_OK : status;
     if (extent.shape.type != draft->shape.type)
-        return block_damage(&batch->view, extent.first, "the type of rows is not that of the document's tier", error);
+        return block_damage(&batch->view, extent.first,
+                            "the type of rows is not that of the document's tier", error);
     if (extent.first == next)
         return LMK_OK;
     draft->first = extent.first;
@@ -402,31 +426,37 @@ static enum lmk_status reopen_extent(struct store_batch *batch, bool landmarks, 
     return LMK_OK;
 }
 
-/* Prepares one table for blocks from `next` on: everything before must be there, what comes behind goes. */
-static enum lmk_status draft_start(struct store_batch *batch, bool landmarks, const struct document *document,
-                                   uint64_t next, struct extent_draft *draft, struct lmk_error *error)
+/* Prepares one table for blocks from `next` on: everything before must be there, what comes behind
+ * goes. */
+static enum lmk_status draft_start(struct store_batch *batch, bool landmarks,
+                                   const struct document *document, uint64_t next,
+                                   struct extent_draft *draft, struct lmk_error *error)
 {
     struct extent before;
     uint64_t end = document->first_block + document->block_count;
     if (next > document->first_block) {
         enum lmk_status status = view_extent(&batch->view, landmarks, next - 1, &before, error);
         if (status == LMK_NOT_FOUND)
-            return error_set(error, LMK_USAGE, "Blocks of document %llu must be stored in order: block %llu is missing "
-                                               "before block %llu.",
-                             (unsigned long long)document->id, (unsigned long long)(next - 1),
-                             (unsigned long long)next);
+            return error_set(
+                error, LMK_USAGE,
+                "Blocks of document %llu must be stored in order: block %llu is missing "
+                "before block %llu.",
+                (unsigned long long)document->id, (unsigned long long)(next - 1),
+                (unsigned long long)next);
         if (status)
             return status;
     }
     draft->capacity = extent_best_count(&draft->shape);
     enum lmk_status status = reopen_extent(batch, landmarks, next, draft, error);
     return status ? status
-                  : delete_range(batch, landmarks ? TABLE_LANDMARKS : TABLE_KEYS_VALUES, draft->first, end, error);
+                  : delete_range(batch, landmarks ? TABLE_LANDMARKS : TABLE_KEYS_VALUES,
+                                 draft->first, end, error);
 }
 
 /* The document's entry in the list, made when its first blocks in this batch come. */
-static enum lmk_status pending_start(struct store_batch *batch, const struct document *document, uint64_t next,
-                                     struct pending_blocks **result, struct lmk_error *error)
+static enum lmk_status pending_start(struct store_batch *batch, const struct document *document,
+                                     uint64_t next, struct pending_blocks **result,
+                                     struct lmk_error *error)
 {
     const struct store_settings *settings = &batch->view.store->settings;
     struct pending_blocks *pending = calloc(1, sizeof *pending);
@@ -450,8 +480,9 @@ static enum lmk_status pending_start(struct store_batch *batch, const struct doc
     return LMK_OK;
 }
 
-static enum lmk_status find_pending(struct store_batch *batch, uint64_t id, uint64_t first, size_t count,
-                                    struct pending_blocks **result, struct lmk_error *error)
+static enum lmk_status find_pending(struct store_batch *batch, uint64_t id, uint64_t first,
+                                    size_t count, struct pending_blocks **result,
+                                    struct lmk_error *error)
 {
     struct document document;
     *result = *pending_of(batch, id);
@@ -460,26 +491,30 @@ static enum lmk_status find_pending(struct store_batch *batch, uint64_t id, uint
     enum lmk_status status = store_document(&batch->view, id, &document, error);
     if (status)
         return status;
-    if (*result || first < document.first_block || first - document.first_block > document.block_count ||
+    if (*result || first < document.first_block ||
+        first - document.first_block > document.block_count ||
         count > document.block_count - (first - document.first_block))
         return error_set(error, LMK_USAGE, "Blocks %llu to %llu do not continue document %llu.",
-                         (unsigned long long)first, (unsigned long long)(first + count), (unsigned long long)id);
+                         (unsigned long long)first, (unsigned long long)(first + count),
+                         (unsigned long long)id);
     return pending_start(batch, &document, first, result, error);
 }
 
-static enum lmk_status add_landmark(struct store_batch *batch, struct extent_draft *draft, const float *key,
-                                    struct lmk_error *error)
+static enum lmk_status add_landmark(struct store_batch *batch, struct extent_draft *draft,
+                                    const float *key, struct lmk_error *error)
 {
     unsigned char *bytes = draft_next(draft);
     if (!bytes)
         return error_memory(error, draft->capacity * draft->shape.part_bytes);
     memcpy(bytes, key, draft->shape.part_bytes);
     draft_added(draft);
-    return draft->count < draft->capacity ? LMK_OK : draft_flush(batch, TABLE_LANDMARKS, draft, error);
+    return draft->count < draft->capacity ? LMK_OK
+                                          : draft_flush(batch, TABLE_LANDMARKS, draft, error);
 }
 
-static enum lmk_status add_keys_values(struct store_batch *batch, struct extent_draft *draft, const float *keys,
-                                       const float *values, size_t value_count, struct lmk_error *error)
+static enum lmk_status add_keys_values(struct store_batch *batch, struct extent_draft *draft,
+                                       const float *keys, const float *values, size_t value_count,
+                                       struct lmk_error *error)
 {
     unsigned char *bytes = draft_next(draft);
     if (!bytes)
@@ -487,12 +522,13 @@ static enum lmk_status add_keys_values(struct store_batch *batch, struct extent_
     rows_pack(draft->shape.type, keys, bytes, value_count);
     rows_pack(draft->shape.type, values, bytes + draft->shape.part_bytes, value_count);
     draft_added(draft);
-    return draft->count < draft->capacity ? LMK_OK : draft_flush(batch, TABLE_KEYS_VALUES, draft, error);
+    return draft->count < draft->capacity ? LMK_OK
+                                          : draft_flush(batch, TABLE_KEYS_VALUES, draft, error);
 }
 
-enum lmk_status store_put_blocks(struct store_batch *batch, const struct document *document, uint64_t first_block,
-                                 size_t count, const float *landmark_keys, const float *keys, const float *values,
-                                 struct lmk_error *error)
+enum lmk_status store_put_blocks(struct store_batch *batch, const struct document *document,
+                                 uint64_t first_block, size_t count, const float *landmark_keys,
+                                 const float *keys, const float *values, struct lmk_error *error)
 {
     struct pending_blocks *pending;
     if (count == 0)
@@ -503,10 +539,11 @@ enum lmk_status store_put_blocks(struct store_batch *batch, const struct documen
     size_t landmark_values = pending->landmarks.shape.part_bytes / sizeof(float);
     size_t block_values = landmark_values * batch->view.store->settings.block_tokens;
     for (size_t i = 0; i < count && !status; i++) {
-        status = add_landmark(batch, &pending->landmarks, landmark_keys + i * landmark_values, error);
+        status =
+            add_landmark(batch, &pending->landmarks, landmark_keys + i * landmark_values, error);
         if (!status && pending->keys_values.capacity)
-            status = add_keys_values(batch, &pending->keys_values, keys + i * block_values, values + i * block_values,
-                                     block_values, error);
+            status = add_keys_values(batch, &pending->keys_values, keys + i * block_values,
+                                     values + i * block_values, block_values, error);
     }
     if (status)
         return status;
@@ -529,24 +566,27 @@ void document_source_key(unsigned char key[DOCUMENT_SOURCE_BYTES], uint64_t docu
 }
 
 static enum lmk_status delete_document_source(struct store_batch *batch, uint64_t document,
-                                              const unsigned char hash[HASH128_BYTES], struct lmk_error *error)
+                                              const unsigned char hash[HASH128_BYTES],
+                                              struct lmk_error *error)
 {
     unsigned char key[DOCUMENT_SOURCE_BYTES];
     document_source_key(key, document, hash);
-    return delete(batch, TABLE_DOCUMENT_SOURCES, (MDB_val){sizeof key, key}, error);
+    return delete (batch, TABLE_DOCUMENT_SOURCES, (MDB_val){sizeof key, key}, error);
 }
 
 static enum lmk_status put_document_source(struct store_batch *batch, uint64_t document,
-                                           const unsigned char hash[HASH128_BYTES], struct lmk_error *error)
+                                           const unsigned char hash[HASH128_BYTES],
+                                           struct lmk_error *error)
 {
     unsigned char key[DOCUMENT_SOURCE_BYTES], checksum[8];
     document_source_key(key, document, hash);
     write_u64(checksum, hash64(key, sizeof key));
-    return put(batch, TABLE_DOCUMENT_SOURCES, (MDB_val){sizeof key, key}, checksum, sizeof checksum, error);
+    return put(batch, TABLE_DOCUMENT_SOURCES, (MDB_val){sizeof key, key}, checksum, sizeof checksum,
+               error);
 }
 
-enum lmk_status store_put_source(struct store_batch *batch, const char *path, const struct source_record *record,
-                                 struct lmk_error *error)
+enum lmk_status store_put_source(struct store_batch *batch, const char *path,
+                                 const struct source_record *record, struct lmk_error *error)
 {
     struct source_record before;
     unsigned char hash[HASH128_BYTES];
@@ -559,11 +599,13 @@ enum lmk_status store_put_source(struct store_batch *batch, const char *path, co
     struct record_writer writer;
     record_init(&writer, error);
     status = source_encode(path, record, &writer);
-    status = put_record(batch, TABLE_SOURCES, (MDB_val){HASH128_BYTES, hash}, status, &writer, error);
+    status =
+        put_record(batch, TABLE_SOURCES, (MDB_val){HASH128_BYTES, hash}, status, &writer, error);
     return status ? status : put_document_source(batch, record->document, hash, error);
 }
 
-static enum lmk_status remove_sources(struct store_batch *batch, uint64_t document, struct lmk_error *error)
+static enum lmk_status remove_sources(struct store_batch *batch, uint64_t document,
+                                      struct lmk_error *error)
 {
     static const unsigned char zero[HASH128_BYTES];
     unsigned char first[DOCUMENT_SOURCE_BYTES], hash[HASH128_BYTES];
@@ -583,7 +625,7 @@ static enum lmk_status remove_sources(struct store_batch *batch, uint64_t docume
         }
         if (code)
             return store_failure(batch->view.store, code, "write", error);
-        enum lmk_status status = delete(batch, TABLE_SOURCES, (MDB_val){sizeof hash, hash}, error);
+        enum lmk_status status = delete (batch, TABLE_SOURCES, (MDB_val){sizeof hash, hash}, error);
         if (status)
             return status;
     }
@@ -591,7 +633,8 @@ static enum lmk_status remove_sources(struct store_batch *batch, uint64_t docume
 
 /* ---- removing */
 
-enum lmk_status store_remove_document(struct store_batch *batch, uint64_t document, struct lmk_error *error)
+enum lmk_status store_remove_document(struct store_batch *batch, uint64_t document,
+                                      struct lmk_error *error)
 {
     static const enum store_table extents[] = {TABLE_TEXTS, TABLE_LANDMARKS, TABLE_KEYS_VALUES};
     struct document record;
@@ -602,16 +645,17 @@ enum lmk_status store_remove_document(struct store_batch *batch, uint64_t docume
     count_ready(&batch->counts, &record, false);
     count_document(&batch->counts, &record, false);
     for (size_t i = 0; i < sizeof extents / sizeof extents[0] && !status; i++)
-        status = delete_range(batch, extents[i], record.first_block, record.first_block + record.block_count, error);
+        status = delete_range(batch, extents[i], record.first_block,
+                              record.first_block + record.block_count, error);
     if (!status)
         status = remove_sources(batch, document, error);
     if (!status)
-        status = delete(batch, TABLE_HASHES, (MDB_val){HASH128_BYTES, record.hash}, error);
+        status = delete (batch, TABLE_HASHES, (MDB_val){HASH128_BYTES, record.hash}, error);
     if (!status)
-        status = delete(batch, TABLE_FIRST_BLOCKS, number_key(&record.first_block), error);
+        status = delete (batch, TABLE_FIRST_BLOCKS, number_key(&record.first_block), error);
     if (!status)
-        status = delete(batch, TABLE_PROGRESS, number_key(&document), error);
-    return status ? status : delete(batch, TABLE_DOCUMENTS, number_key(&document), error);
+        status = delete (batch, TABLE_PROGRESS, number_key(&document), error);
+    return status ? status : delete (batch, TABLE_DOCUMENTS, number_key(&document), error);
 }
 
 /* ---- the rest */
@@ -626,16 +670,18 @@ enum lmk_status store_put_segment(struct store_batch *batch, const struct segmen
     return put_record(batch, TABLE_SEGMENTS, key, status, &record, error);
 }
 
-enum lmk_status store_remove_segment(struct store_batch *batch, const char *name, struct lmk_error *error)
+enum lmk_status store_remove_segment(struct store_batch *batch, const char *name,
+                                     struct lmk_error *error)
 {
-    return delete(batch, TABLE_SEGMENTS, (MDB_val){strlen(name), (void *)(uintptr_t)name}, error);
+    return delete (batch, TABLE_SEGMENTS, (MDB_val){strlen(name), (void *)(uintptr_t)name}, error);
 }
 
-enum lmk_status store_put_progress(struct store_batch *batch, uint64_t document, uint64_t blocks_done, const void *data,
-                                   size_t size, struct lmk_error *error)
+enum lmk_status store_put_progress(struct store_batch *batch, uint64_t document,
+                                   uint64_t blocks_done, const void *data, size_t size,
+                                   struct lmk_error *error)
 {
     if (!data)
-        return delete(batch, TABLE_PROGRESS, number_key(&document), error);
+        return delete (batch, TABLE_PROGRESS, number_key(&document), error);
     struct record_writer record;
     record_init(&record, error);
     enum lmk_status status = progress_encode(document, blocks_done, data, size, &record);

@@ -56,7 +56,8 @@ struct extent_shape landmark_shape(const struct store_settings *settings)
 struct extent_shape keys_values_shape(const struct store_settings *settings, enum lmk_tier tier)
 {
     enum tensor_type type = tier_type(tier);
-    return (struct extent_shape){type, 2, rows_bytes(type, landmark_values(settings) * settings->block_tokens)};
+    return (struct extent_shape){
+        type, 2, rows_bytes(type, landmark_values(settings) * settings->block_tokens)};
 }
 
 size_t extent_bytes(const struct extent_shape *shape, size_t count)
@@ -64,10 +65,12 @@ size_t extent_bytes(const struct extent_shape *shape, size_t count)
     return EXTENT_HEADER_BYTES + count * shape->parts * (sizeof(uint64_t) + shape->part_bytes);
 }
 
-/* LMDB keeps a node that is longer than half a page on pages of its own, behind a header of 16 bytes. */
+/* LMDB keeps a node that is longer than half a page on pages of its own, behind a header of 16
+ * bytes. */
 size_t extent_disk_bytes(size_t value_bytes)
 {
-    const size_t node = 8 + 8, pointer = 2, longest_node = (PAGE_BYTES - PAGE_HEADER_BYTES) / 2 - pointer;
+    const size_t node = 8 + 8, pointer = 2,
+                 longest_node = (PAGE_BYTES - PAGE_HEADER_BYTES) / 2 - pointer;
     if (node + value_bytes <= longest_node)
         return node + pointer + value_bytes;
     size_t pages = (PAGE_HEADER_BYTES + value_bytes + PAGE_BYTES - 1) / PAGE_BYTES;
@@ -78,7 +81,8 @@ size_t extent_best_count(const struct extent_shape *shape)
 {
     size_t best = 1;
     double best_cost = (double)extent_disk_bytes(extent_bytes(shape, 1));
-    for (size_t count = 2; count <= MOST_BLOCKS && extent_bytes(shape, count) <= MOST_BYTES; count++) {
+    for (size_t count = 2; count <= MOST_BLOCKS && extent_bytes(shape, count) <= MOST_BYTES;
+         count++) {
         double cost = (double)extent_disk_bytes(extent_bytes(shape, count)) / (double)count;
         if (cost < best_cost) {
             best = count;
@@ -90,15 +94,16 @@ size_t extent_best_count(const struct extent_shape *shape)
 
 /* ---- reading */
 
-bool extent_open(struct extent *extent, const struct store_settings *settings, bool landmarks, uint64_t key,
-                 const void *data, size_t size)
+bool extent_open(struct extent *extent, const struct store_settings *settings, bool landmarks,
+                 uint64_t key, const void *data, size_t size)
 {
     if (size < EXTENT_HEADER_BYTES)
         return false;
     const unsigned char *bytes = data;
     uint32_t type = load_u32(bytes + 12);
     enum lmk_tier tier;
-    *extent = (struct extent){.first = load_u64(bytes), .count = load_u32(bytes + 8), .bytes = bytes};
+    *extent =
+        (struct extent){.first = load_u64(bytes), .count = load_u32(bytes + 8), .bytes = bytes};
     if (landmarks && type == TENSOR_F32)
         extent->shape = landmark_shape(settings);
     else if (!landmarks && tier_of_type(type, &tier) && tier_fits(tier, settings->head_width))
@@ -125,7 +130,8 @@ static uint64_t checksum_at(const struct extent *extent, size_t index)
 
 const unsigned char *extent_part(const struct extent *extent, uint64_t block, size_t part)
 {
-    assert(block >= extent->first && block - extent->first < extent->count && part < extent->shape.parts);
+    assert(block >= extent->first && block - extent->first < extent->count &&
+           part < extent->shape.parts);
     size_t index = (size_t)(block - extent->first) * extent->shape.parts + part;
     const unsigned char *bytes = part_at(extent, index);
     return hash64(bytes, extent->shape.part_bytes) == checksum_at(extent, index) ? bytes : NULL;

@@ -1,10 +1,13 @@
-/* Extents of landmark keys, and of keys and values: successive blocks of one document in one value of the store.
+/* Extents of landmark keys, and of keys and values: successive blocks of one document in one value
+ * of the store.
  *
- *   u64 first block | u32 count | u32 row type | checksums, those of a block together | the blocks' bytes
+ *   u64 first block | u32 count | u32 row type | checksums, those of a block together | the blocks'
+ * bytes
  *
- * A block of landmarks has one checksum and float32 [M][G][W]; a block of keys and values has two, of its keys and of
- * its values, and both [M][G][N][W] in rows of the type, keys first. Each checksum is the XXH3-64 of its part. The
- * size of an extent follows from its header, so that every bit of it is checked. No LMDB in here.
+ * A block of landmarks has one checksum and float32 [M][G][W]; a block of keys and values has two,
+ * of its keys and of its values, and both [M][G][N][W] in rows of the type, keys first. Each
+ * checksum is the XXH3-64 of its part. The size of an extent follows from its header, so that every
+ * bit of it is checked. No LMDB in here.
  */
 #ifndef INDEX_STORE_EXTENTS_H
 #define INDEX_STORE_EXTENTS_H
@@ -28,7 +31,8 @@ enum tensor_type tier_type(enum lmk_tier tier);
 bool tier_fits(enum lmk_tier tier, uint32_t head_width);
 
 size_t extent_bytes(const struct extent_shape *shape, size_t count);
-/* Blocks of an extent that waste the smallest share of LMDB's pages: 1 .. 64, at most 256 KiB where that is possible. */
+/* Blocks of an extent that waste the smallest share of LMDB's pages: 1 .. 64, at most 256 KiB where
+ * that is possible. */
 size_t extent_best_count(const struct extent_shape *shape);
 /* Bytes on disk of a value of this size: whole pages for large ones, else its share of a leaf. */
 size_t extent_disk_bytes(size_t value_bytes);
@@ -41,8 +45,8 @@ struct extent {
     const unsigned char *bytes;
 };
 /* `key` is what it is stored under, `landmarks` its table. False: damaged. */
-bool extent_open(struct extent *extent, const struct store_settings *settings, bool landmarks, uint64_t key,
-                 const void *data, size_t size);
+bool extent_open(struct extent *extent, const struct store_settings *settings, bool landmarks,
+                 uint64_t key, const void *data, size_t size);
 /* One part of one block, or NULL where its checksum does not match. */
 const unsigned char *extent_part(const struct extent *extent, uint64_t block, size_t part);
 
@@ -55,7 +59,8 @@ struct extent_draft {
     uint64_t *checksums;    /* owned, [capacity][parts] */
 };
 void draft_release(struct extent_draft *draft);
-/* Room for the parts of one more block, to be filled and followed by draft_added. NULL: out of memory. */
+/* Room for the parts of one more block, to be filled and followed by draft_added. NULL: out of
+ * memory. */
 unsigned char *draft_next(struct extent_draft *draft);
 void draft_added(struct extent_draft *draft);
 /* Takes a stored block over, its checksums untouched. False: out of memory. */

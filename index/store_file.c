@@ -1,6 +1,7 @@
-/* What LMDB believes of its file without looking: page numbers, page kinds, sizes. A file cut short or overwritten
- * would end the process with a signal, so this walks over LMDB's own pages first, without LMDB (the layout is that of
- * LMDB 0.9, data version 1, on 64-bit little-endian machines; FORMAT.md repeats it).
+/* What LMDB believes of its file without looking: page numbers, page kinds, sizes. A file cut short
+ * or overwritten would end the process with a signal, so this walks over LMDB's own pages first,
+ * without LMDB (the layout is that of LMDB 0.9, data version 1, on 64-bit little-endian machines;
+ * FORMAT.md repeats it).
  */
 #include "index/store_internal.h"
 
@@ -47,7 +48,8 @@ static struct tree load_tree(const unsigned char *at)
 static enum lmk_status no_store(const char *path, const char *why, struct lmk_error *error)
 {
     return error_set(error, LMK_CORRUPT,
-                     "%s is damaged: %s. Restore the file from a copy, or remove the collection and index its texts "
+                     "%s is damaged: %s. Restore the file from a copy, or remove the collection "
+                     "and index its texts "
                      "again.",
                      path, why);
 }
@@ -66,13 +68,15 @@ static void load_snapshot(struct snapshot *snapshot, const unsigned char *page)
     snapshot->transaction = load_u64(meta + 128);
 }
 
-static enum lmk_status read_metas(struct snapshot *snapshot, const char *path, struct lmk_error *error)
+static enum lmk_status read_metas(struct snapshot *snapshot, const char *path,
+                                  struct lmk_error *error)
 {
     const unsigned char *first = snapshot->data;
     if (snapshot->size < PAGE_HEADER + META_BYTES || !is_meta(first))
         return no_store(path, snapshot->size ? "it is not an LMDB file" : "it is empty", error);
     if (load_u32(first + PAGE_HEADER + 4) != 1)
-        return error_set(error, LMK_COLLECTION, "%s was written by another version of LMDB than 0.9.", path);
+        return error_set(error, LMK_COLLECTION,
+                         "%s was written by another version of LMDB than 0.9.", path);
     uint64_t page_bytes = load_u32(first + PAGE_HEADER + 24);
     if (page_bytes < 512 || page_bytes > 65536 || (page_bytes & (page_bytes - 1)) != 0)
         return no_store(path, "its first page makes no sense", error);
@@ -81,10 +85,11 @@ static enum lmk_status read_metas(struct snapshot *snapshot, const char *path, s
     const unsigned char *second = first + page_bytes;
     uint64_t even = load_u64(first + PAGE_HEADER + 128), odd = load_u64(second + PAGE_HEADER + 128);
     bool newer = odd > even;
-    /* Transactions take turns, so that one that seems to have been skipped would silently go back to an older state.
-     * In a new file both are 0. */
+    /* Transactions take turns, so that one that seems to have been skipped would silently go back
+     * to an older state. In a new file both are 0. */
     if ((even || odd) && (even % 2 || (newer ? odd - even : even - odd) != 1))
-        return no_store(path, "the transactions in its first two pages do not follow one another", error);
+        return no_store(path, "the transactions in its first two pages do not follow one another",
+                        error);
     snapshot->page_bytes = page_bytes;
     load_snapshot(snapshot, newer ? second : first);
     if (snapshot->last_page < 1 || snapshot->last_page > ((uint64_t)1 << 47) / page_bytes)
@@ -108,8 +113,8 @@ static bool complain(struct walk *walk, uint64_t page, const char *what)
 {
     char sentence[1024];
     if (walk->problems++ < 100 && walk->problem) {
-        snprintf(sentence, sizeof sentence, "Page %llu of %.800s is damaged: %s.", (unsigned long long)page, walk->path,
-                 what);
+        snprintf(sentence, sizeof sentence, "Page %llu of %.800s is damaged: %s.",
+                 (unsigned long long)page, walk->path, what);
         walk->problem(walk->context, sentence);
     }
     return false;
@@ -149,7 +154,8 @@ static bool walk_big(struct walk *walk, uint64_t from, uint64_t page, uint64_t b
     return true;
 }
 
-static bool walk_leaf_node(struct walk *walk, uint64_t page, const unsigned char *node, uint64_t room, bool tables)
+static bool walk_leaf_node(struct walk *walk, uint64_t page, const unsigned char *node,
+                           uint64_t room, bool tables)
 {
     uint64_t bytes = load_u32(node), key_bytes = load_u16(node + 6);
     unsigned flags = load_u16(node + 4);
@@ -157,8 +163,8 @@ static bool walk_leaf_node(struct walk *walk, uint64_t page, const unsigned char
     if (key_bytes > room - NODE_HEADER || here > room - NODE_HEADER - key_bytes)
         return complain(walk, page, "an entry runs over its end");
     const unsigned char *value = node + NODE_HEADER + key_bytes;
-    if (flags & ~(unsigned)(NODE_BIG | NODE_TREE) || (flags & NODE_TREE && (!tables || bytes != TREE_BYTES)) ||
-        flags == (NODE_BIG | NODE_TREE))
+    if (flags & ~(unsigned)(NODE_BIG | NODE_TREE) ||
+        (flags & NODE_TREE && (!tables || bytes != TREE_BYTES)) || flags == (NODE_BIG | NODE_TREE))
         return complain(walk, page, "an entry is of an unknown kind");
     if (flags & NODE_BIG)
         return walk_big(walk, page, load_u64(value), bytes);
@@ -167,7 +173,8 @@ static bool walk_leaf_node(struct walk *walk, uint64_t page, const unsigned char
 
 static bool walk_page(struct walk *walk, uint64_t from, uint64_t page, unsigned depth, bool tables);
 
-static bool walk_node(struct walk *walk, uint64_t page, uint64_t offset, unsigned depth, bool tables)
+static bool walk_node(struct walk *walk, uint64_t page, uint64_t offset, unsigned depth,
+                      bool tables)
 {
     const struct snapshot *file = walk->file;
     const unsigned char *node = file->data + page * file->page_bytes + offset;
@@ -178,7 +185,8 @@ static bool walk_node(struct walk *walk, uint64_t page, uint64_t offset, unsigne
         return complain(walk, page, "an entry runs over its end");
     if (!walk->whole && !tables)
         return true;
-    return walk_page(walk, page, load_u32(node) | (uint64_t)load_u16(node + 4) << 32, depth - 1, tables);
+    return walk_page(walk, page, load_u32(node) | (uint64_t)load_u16(node + 4) << 32, depth - 1,
+                     tables);
 }
 
 /* `depth` is 1 for a leaf. */
@@ -189,7 +197,8 @@ static bool walk_page(struct walk *walk, uint64_t from, uint64_t page, unsigned 
         return false;
     const unsigned char *at = file->data + page * file->page_bytes;
     unsigned lower = load_u16(at + 12), upper = load_u16(at + 14);
-    if (load_u64(at) != page || (load_u16(at + 10) & 0x6f) != (depth == 1 ? PAGE_LEAF : PAGE_BRANCH))
+    if (load_u64(at) != page ||
+        (load_u16(at + 10) & 0x6f) != (depth == 1 ? PAGE_LEAF : PAGE_BRANCH))
         return complain(walk, page, "it is not the page that its place in the tree calls for");
     if (lower < PAGE_HEADER || lower % 2 || lower > upper || upper > file->page_bytes)
         return complain(walk, page, "its header makes no sense");
@@ -226,7 +235,8 @@ static enum lmk_status check_size(struct snapshot *file, const char *path, struc
     assert(file->page_bytes);
     if (file->size / file->page_bytes > file->last_page)
         return LMK_OK;
-    /* Pages given up before they were ever written may be missing at the end of a sound file: only a walk can tell. */
+    /* Pages given up before they were ever written may be missing at the end of a sound file: only
+     * a walk can tell. */
     struct walk walk = {.file = file, .whole = true, .path = path};
     uint64_t bytes = file->last_page / 8 + 1;
     if (!(walk.seen = calloc(1, bytes)))
@@ -236,7 +246,8 @@ static enum lmk_status check_size(struct snapshot *file, const char *path, struc
     if (walk.problems == 0)
         return LMK_OK;
     char why[128];
-    snprintf(why, sizeof why, "it has been cut off, %llu bytes remain of %llu", (unsigned long long)file->size,
+    snprintf(why, sizeof why, "it has been cut off, %llu bytes remain of %llu",
+             (unsigned long long)file->size,
              (unsigned long long)((file->last_page + 1) * file->page_bytes));
     return no_store(path, why, error);
 }
@@ -255,9 +266,10 @@ static enum lmk_status check_tops(struct snapshot *file, const char *path, struc
     walk_snapshot(&walk);
     if (walk.problems == 0)
         return LMK_OK;
-    return error_set(error, LMK_CORRUPT,
-                     "%.800s Restore the file from a copy, or remove the collection and index its texts again.",
-                     sentence);
+    return error_set(
+        error, LMK_CORRUPT,
+        "%.800s Restore the file from a copy, or remove the collection and index its texts again.",
+        sentence);
 }
 
 static enum lmk_status open_file(struct mapped_file *map, const char *path, const char *directory,
@@ -267,14 +279,16 @@ static enum lmk_status open_file(struct mapped_file *map, const char *path, cons
     *map = (struct mapped_file){0};
     if (stat(path, &information)) {
         if (errno == ENOENT || errno == ENOTDIR)
-            return error_set(error, LMK_COLLECTION, "There is no store in %s: it has no file data.mdb.", directory);
+            return error_set(error, LMK_COLLECTION,
+                             "There is no store in %s: it has no file data.mdb.", directory);
         return error_system(error, "Cannot look at %s", path);
     }
     return mapped_file_open(map, path, error);
 }
 
 /* One look at the file, with the transaction that it was in. */
-static enum lmk_status check_once(const char *directory, uint64_t *transaction, struct lmk_error *error)
+static enum lmk_status check_once(const char *directory, uint64_t *transaction,
+                                  struct lmk_error *error)
 {
     char path[4096];
     struct mapped_file map;
@@ -298,7 +312,8 @@ enum lmk_status store_file_check(const char *directory, struct lmk_error *error)
     uint64_t transaction = 0, before;
     enum lmk_status status;
     int tries = 0;
-    /* A writer at work may use pages anew while they are looked at; what stays damaged is damaged. */
+    /* A writer at work may use pages anew while they are looked at; what stays damaged is damaged.
+     */
     do {
         before = transaction;
         status = check_once(directory, &transaction, error);
@@ -320,7 +335,8 @@ bool store_file_is_blank(const char *directory)
     return blank;
 }
 
-enum lmk_status store_file_check_pages(const char *directory, void (*problem)(void *context, const char *sentence),
+enum lmk_status store_file_check_pages(const char *directory,
+                                       void (*problem)(void *context, const char *sentence),
                                        void *context, struct lmk_error *error)
 {
     char path[4096];
@@ -330,7 +346,8 @@ enum lmk_status store_file_check_pages(const char *directory, void (*problem)(vo
     if (status)
         return status;
     struct snapshot file = {.data = map.data, .size = map.size};
-    struct walk walk = {.file = &file, .whole = true, .problem = problem, .context = context, .path = path};
+    struct walk walk = {
+        .file = &file, .whole = true, .problem = problem, .context = context, .path = path};
     if (!(status = read_metas(&file, path, error))) {
         walk.seen = calloc(1, file.last_page / 8 + 1);
         if (walk.seen)

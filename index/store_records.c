@@ -10,7 +10,8 @@ static const char format_name[8] = "lmkstore";
 uint32_t load_u32(const void *at)
 {
     const unsigned char *byte = at;
-    return (uint32_t)byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24;
+    return (uint32_t)byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 |
+           (uint32_t)byte[3] << 24;
 }
 
 uint64_t load_u64(const void *at)
@@ -70,7 +71,8 @@ void record_string(struct record_writer *writer, const char *text)
 {
     size_t size = text ? strlen(text) : 0;
     if (size > RECORD_LIMIT) {
-        writer->status = error_set(writer->error, LMK_USAGE, "A text of %zu bytes is too long for a record.", size);
+        writer->status = error_set(writer->error, LMK_USAGE,
+                                   "A text of %zu bytes is too long for a record.", size);
         return;
     }
     record_u32(writer, (uint32_t)size);
@@ -226,7 +228,8 @@ enum lmk_status settings_encode(const struct store_settings *settings, struct re
 
 static bool tier_known(uint32_t tier)
 {
-    return tier == LMK_TIER_NONE || tier == LMK_TIER_F16 || tier == LMK_TIER_Q4_0 || tier == LMK_TIER_Q8_0;
+    return tier == LMK_TIER_NONE || tier == LMK_TIER_F16 || tier == LMK_TIER_Q4_0 ||
+           tier == LMK_TIER_Q8_0;
 }
 
 bool settings_decode(const void *data, size_t size, struct store_settings *settings)
@@ -253,10 +256,10 @@ enum { COUNT_FIELDS = 10 };
 /* The counters in the order in which they are stored. */
 static void count_fields(struct store_counts *counts, uint64_t *fields[COUNT_FIELDS])
 {
-    uint64_t *order[COUNT_FIELDS] = {&counts->documents,     &counts->documents_ready, &counts->blocks,
-                                     &counts->blocks_ready,  &counts->tokens,          &counts->source_bytes,
-                                     &counts->text_bytes,    &counts->next_document,   &counts->next_block,
-                                     &counts->batches};
+    uint64_t *order[COUNT_FIELDS] = {
+        &counts->documents,  &counts->documents_ready, &counts->blocks,     &counts->blocks_ready,
+        &counts->tokens,     &counts->source_bytes,    &counts->text_bytes, &counts->next_document,
+        &counts->next_block, &counts->batches};
     memcpy(fields, order, sizeof order);
 }
 
@@ -285,7 +288,8 @@ bool counts_decode(const void *data, size_t size, struct store_counts *counts)
 
 /* ---- documents */
 
-enum lmk_status document_encode(const struct document *document, uint64_t batch, struct record_writer *writer)
+enum lmk_status document_encode(const struct document *document, uint64_t batch,
+                                struct record_writer *writer)
 {
     record_u64(writer, document->id);
     record_bytes(writer, document->hash, HASH128_BYTES);
@@ -330,13 +334,15 @@ bool document_decode(const void *data, size_t size, uint64_t id, struct document
     document->language = record_read_string(&reader);
     document->kind = record_read_string(&reader);
     document->metadata = record_read_string(&reader);
-    return !reader.bad && document->id == id && state >= DOCUMENT_TEXT && state <= DOCUMENT_READY && tier_known(tier) &&
-           document->block_count > 0 && document->block_count <= UINT64_MAX - document->first_block;
+    return !reader.bad && document->id == id && state >= DOCUMENT_TEXT && state <= DOCUMENT_READY &&
+           tier_known(tier) && document->block_count > 0 &&
+           document->block_count <= UINT64_MAX - document->first_block;
 }
 
 /* ---- sources, segments, progress, index entries */
 
-enum lmk_status source_encode(const char *path, const struct source_record *source, struct record_writer *writer)
+enum lmk_status source_encode(const char *path, const struct source_record *source,
+                              struct record_writer *writer)
 {
     record_string(writer, path);
     record_u64(writer, source->document);
@@ -345,8 +351,8 @@ enum lmk_status source_encode(const char *path, const struct source_record *sour
     return record_finish(writer);
 }
 
-bool source_decode(const void *data, size_t size, const unsigned char key[HASH128_BYTES], const char **path,
-                   struct source_record *source)
+bool source_decode(const void *data, size_t size, const unsigned char key[HASH128_BYTES],
+                   const char **path, struct source_record *source)
 {
     struct record_reader reader;
     if (!record_open(&reader, data, size))
@@ -391,8 +397,8 @@ bool segment_decode(const void *data, size_t size, struct segment_record *segmen
     return !reader.bad && segment->first_block <= segment->end_block;
 }
 
-enum lmk_status progress_encode(uint64_t document, uint64_t blocks_done, const void *state, size_t state_size,
-                                struct record_writer *writer)
+enum lmk_status progress_encode(uint64_t document, uint64_t blocks_done, const void *state,
+                                size_t state_size, struct record_writer *writer)
 {
     record_u64(writer, document);
     record_u64(writer, blocks_done);
@@ -401,8 +407,8 @@ enum lmk_status progress_encode(uint64_t document, uint64_t blocks_done, const v
     return record_finish(writer);
 }
 
-bool progress_decode(const void *data, size_t size, uint64_t document, uint64_t *blocks_done, const void **state,
-                     size_t *state_size)
+bool progress_decode(const void *data, size_t size, uint64_t document, uint64_t *blocks_done,
+                     const void **state, size_t *state_size)
 {
     struct record_reader reader;
     if (!record_open(&reader, data, size))
@@ -417,14 +423,16 @@ bool progress_decode(const void *data, size_t size, uint64_t document, uint64_t 
     return owner == document;
 }
 
-enum lmk_status entry_encode(const void *key, size_t key_size, uint64_t document, struct record_writer *writer)
+enum lmk_status entry_encode(const void *key, size_t key_size, uint64_t document,
+                             struct record_writer *writer)
 {
     record_bytes(writer, key, key_size);
     record_u64(writer, document);
     return record_finish(writer);
 }
 
-bool entry_decode(const void *data, size_t size, const void *key, size_t key_size, uint64_t *document)
+bool entry_decode(const void *data, size_t size, const void *key, size_t key_size,
+                  uint64_t *document)
 {
     struct record_reader reader;
     if (!record_open(&reader, data, size))

@@ -11,7 +11,8 @@ static size_t token_bytes(uint32_t vocabulary)
 
 /* ---- writing */
 
-void text_extent_init(struct text_extent_builder *builder, uint32_t vocabulary, struct lmk_error *error)
+void text_extent_init(struct text_extent_builder *builder, uint32_t vocabulary,
+                      struct lmk_error *error)
 {
     *builder = (struct text_extent_builder){.vocabulary = vocabulary};
     record_init(&builder->extent, error);
@@ -32,7 +33,8 @@ void text_extent_start(struct text_extent_builder *builder, uint64_t first_block
     record_u32(&builder->extent, 0);
 }
 
-static void write_tokens(struct record_writer *body, const struct block_text *text, uint32_t vocabulary)
+static void write_tokens(struct record_writer *body, const struct block_text *text,
+                         uint32_t vocabulary)
 {
     unsigned char bytes[4];
     for (uint32_t i = 0; i < text->token_count; i++) {
@@ -42,8 +44,8 @@ static void write_tokens(struct record_writer *body, const struct block_text *te
     }
 }
 
-/* A run's source offset is stored as what it gains over its text offset: 0 or 1 almost always. Differences are taken
- * modulo 2^64, so that any values come back as they were. */
+/* A run's source offset is stored as what it gains over its text offset: 0 or 1 almost always.
+ * Differences are taken modulo 2^64, so that any values come back as they were. */
 static void write_runs(struct record_writer *body, const struct block_text *text)
 {
     uint64_t text_at = text->text_start, source_at = text->source_start;
@@ -123,12 +125,14 @@ static void read_head(struct record_reader *body, struct block_text *text)
     text->source_end = text->source_start + record_read_varint(body);
     uint64_t place = record_read_varint(body);
     text->place = (uint32_t)place;
-    if (place > UINT32_MAX || text->text_size > UINT64_MAX - text->text_start || text->source_end < text->source_start)
+    if (place > UINT32_MAX || text->text_size > UINT64_MAX - text->text_start ||
+        text->source_end < text->source_start)
         body->bad = true;
 }
 
-static enum lmk_status read_tokens(struct record_reader *body, const struct store_settings *settings,
-                                   struct buffer *tokens, struct block_text *text, struct lmk_error *error)
+static enum lmk_status read_tokens(struct record_reader *body,
+                                   const struct store_settings *settings, struct buffer *tokens,
+                                   struct block_text *text, struct lmk_error *error)
 {
     size_t width = token_bytes(settings->vocabulary), start = tokens->size;
     assert(start % sizeof(uint32_t) == 0);
@@ -152,10 +156,11 @@ static enum lmk_status read_tokens(struct record_reader *body, const struct stor
     return LMK_OK;
 }
 
-static enum lmk_status read_runs(struct record_reader *body, struct buffer *runs, struct block_text *text,
-                                 struct lmk_error *error)
+static enum lmk_status read_runs(struct record_reader *body, struct buffer *runs,
+                                 struct block_text *text, struct lmk_error *error)
 {
-    uint64_t count = record_read_varint(body), text_at = text->text_start, source_at = text->source_start;
+    uint64_t count = record_read_varint(body), text_at = text->text_start,
+             source_at = text->source_start;
     size_t start = runs->size;
     assert(start % sizeof(struct map_run) == 0);
     if (body->bad || count > body->left / 2)
@@ -196,8 +201,9 @@ static bool find_body(const void *data, size_t size, uint32_t index, struct reco
     }
 }
 
-enum lmk_status text_extent_block(const void *data, size_t size, uint32_t index, const struct store_settings *settings,
-                                  struct buffer *tokens, struct buffer *runs, struct block_text *text,
+enum lmk_status text_extent_block(const void *data, size_t size, uint32_t index,
+                                  const struct store_settings *settings, struct buffer *tokens,
+                                  struct buffer *runs, struct block_text *text,
                                   struct lmk_error *error)
 {
     struct record_reader body;

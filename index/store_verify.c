@@ -1,5 +1,6 @@
-/* Checks every page, checksum and cross-reference. First the pages, as LMDB trusts them; then each document with all
- * that belongs to it; then each table the other way round, for what belongs to no document; at last the counters. */
+/* Checks every page, checksum and cross-reference. First the pages, as LMDB trusts them; then each
+ * document with all that belongs to it; then each table the other way round, for what belongs to no
+ * document; at last the counters. */
 #include "index/store_internal.h"
 
 #include <stdio.h>
@@ -14,7 +15,8 @@ struct verification {
     struct buffer tokens, runs;
 };
 
-static void report(struct verification *verification, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void report(struct verification *verification, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static void report(struct verification *verification, const char *format, ...)
 {
@@ -28,7 +30,8 @@ static void report(struct verification *verification, const char *format, ...)
 }
 
 /* Damage is a problem to be reported, and the check goes on; other failures end it. */
-static enum lmk_status absorb(struct verification *verification, enum lmk_status status, const struct lmk_error *error)
+static enum lmk_status absorb(struct verification *verification, enum lmk_status status,
+                              const struct lmk_error *error)
 {
     if (status != LMK_CORRUPT)
         return status;
@@ -52,22 +55,23 @@ struct document_check {
 
 static void report_block(struct document_check *check, uint64_t block, const char *what)
 {
-    report(check->verification, "%s of block %llu (block %llu of %llu of document %llu, %s).", what, wide(block),
-           wide(block - check->document->first_block + 1), wide(check->document->block_count),
-           wide(check->document->id), check->document->path);
+    report(check->verification, "%s of block %llu (block %llu of %llu of document %llu, %s).", what,
+           wide(block), wide(block - check->document->first_block + 1),
+           wide(check->document->block_count), wide(check->document->id), check->document->path);
 }
 
-static enum lmk_status check_text_blocks(struct document_check *check, uint64_t first, uint32_t count,
-                                         const MDB_val *value, struct lmk_error *error)
+static enum lmk_status check_text_blocks(struct document_check *check, uint64_t first,
+                                         uint32_t count, const MDB_val *value,
+                                         struct lmk_error *error)
 {
     struct verification *verification = check->verification;
     for (uint32_t i = 0; i < count; i++) {
         struct block_text text;
         buffer_clear(&verification->tokens);
         buffer_clear(&verification->runs);
-        enum lmk_status status = text_extent_block(value->mv_data, value->mv_size, i,
-                                                   &verification->view->store->settings, &verification->tokens,
-                                                   &verification->runs, &text, error);
+        enum lmk_status status = text_extent_block(
+            value->mv_data, value->mv_size, i, &verification->view->store->settings,
+            &verification->tokens, &verification->runs, &text, error);
         if (status && status != LMK_CORRUPT)
             return status;
         if (status || text.text_start + text.text_size > check->document->text_bytes)
@@ -79,8 +83,9 @@ static enum lmk_status check_text_blocks(struct document_check *check, uint64_t 
 }
 
 /* One extent of texts; `next` becomes the block behind it, 0 if that cannot be told. */
-static enum lmk_status check_text_extent(struct document_check *check, uint64_t first, const MDB_val *value,
-                                         uint64_t *next, struct lmk_error *error)
+static enum lmk_status check_text_extent(struct document_check *check, uint64_t first,
+                                         const MDB_val *value, uint64_t *next,
+                                         struct lmk_error *error)
 {
     uint32_t count = text_extent_count(value->mv_data, value->mv_size, first);
     *next = count ? first + count : 0;
@@ -90,15 +95,16 @@ static enum lmk_status check_text_extent(struct document_check *check, uint64_t 
     return LMK_OK;
 }
 
-static void check_extent(struct document_check *check, bool landmarks, uint64_t first, const MDB_val *value,
-                         uint64_t *next)
+static void check_extent(struct document_check *check, bool landmarks, uint64_t first,
+                         const MDB_val *value, uint64_t *next)
 {
     struct extent extent;
     const struct document *document = check->document;
     *next = 0;
-    if (!extent_open(&extent, &check->verification->view->store->settings, landmarks, first, value->mv_data,
-                     value->mv_size) ||
-        (!landmarks && (document->tier == LMK_TIER_NONE || extent.shape.type != tier_type(document->tier)))) {
+    if (!extent_open(&extent, &check->verification->view->store->settings, landmarks, first,
+                     value->mv_data, value->mv_size) ||
+        (!landmarks &&
+         (document->tier == LMK_TIER_NONE || extent.shape.type != tier_type(document->tier)))) {
         report_block(check, first,
                      landmarks ? "The header does not fit the landmark keys"
                                : "The header does not fit the keys and values");
@@ -116,12 +122,15 @@ static void check_extent(struct document_check *check, bool landmarks, uint64_t 
 
 static const char *table_noun(enum store_table table)
 {
-    return table == TABLE_TEXTS ? "text" : table == TABLE_LANDMARKS ? "landmark key" : "keys and values";
+    return table == TABLE_TEXTS       ? "text"
+           : table == TABLE_LANDMARKS ? "landmark key"
+                                      : "keys and values";
 }
 
-/* Walks over the extents of a document in one table; `covered` becomes the end of the blocks that are there. */
-static enum lmk_status check_table(struct document_check *check, enum store_table table, uint64_t *covered,
-                                   struct lmk_error *error)
+/* Walks over the extents of a document in one table; `covered` becomes the end of the blocks that
+ * are there. */
+static enum lmk_status check_table(struct document_check *check, enum store_table table,
+                                   uint64_t *covered, struct lmk_error *error)
 {
     struct verification *verification = check->verification;
     uint64_t block = check->document->first_block;
@@ -129,14 +138,17 @@ static enum lmk_status check_table(struct document_check *check, enum store_tabl
     while (block < check->end) {
         MDB_val value;
         uint64_t first, next;
-        enum lmk_status status = view_at_or_after(verification->view, table, block, &first, &value, error);
+        enum lmk_status status =
+            view_at_or_after(verification->view, table, block, &first, &value, error);
         if (status == LMK_NOT_FOUND || (!status && first >= check->end))
             break;
         if (status)
             return status;
         verification->result->values++;
         if (first > block)
-            report_block(check, block, table == TABLE_TEXTS ? "A gap: there is no text" : "A gap: nothing is stored");
+            report_block(check, block,
+                         table == TABLE_TEXTS ? "A gap: there is no text"
+                                              : "A gap: nothing is stored");
         if (table == TABLE_TEXTS)
             status = check_text_extent(check, first, &value, &next, error);
         else
@@ -144,14 +156,16 @@ static enum lmk_status check_table(struct document_check *check, enum store_tabl
         if (status)
             return status;
         if (next > check->end)
-            report_block(check, first, "An extent runs over the end of its document, behind the extent");
+            report_block(check, first,
+                         "An extent runs over the end of its document, behind the extent");
         block = next ? next : first + 1;
         *covered = block;
     }
     return LMK_OK;
 }
 
-static void check_covered(struct document_check *check, enum store_table table, uint64_t covered, bool all)
+static void check_covered(struct document_check *check, enum store_table table, uint64_t covered,
+                          bool all)
 {
     if (!all || covered >= check->end)
         return;
@@ -177,15 +191,17 @@ static enum lmk_status check_blocks(struct document_check *check, struct lmk_err
     check_covered(check, TABLE_LANDMARKS, landmarks, document->state >= DOCUMENT_LANDMARKS);
     check_covered(check, TABLE_KEYS_VALUES, keys_values, keys_due);
     if (problems == check->verification->result->problems && check->tokens != document->token_count)
-        report(check->verification, "Document %llu (%s) has %llu tokens by its record, but its blocks hold %llu.",
-               wide(document->id), document->path, wide(document->token_count), wide(check->tokens));
+        report(check->verification,
+               "Document %llu (%s) has %llu tokens by its record, but its blocks hold %llu.",
+               wide(document->id), document->path, wide(document->token_count),
+               wide(check->tokens));
     return LMK_OK;
 }
 
 /* ---- documents */
 
-static enum lmk_status check_entry(struct document_check *check, enum store_table table, MDB_val key,
-                                   struct lmk_error *error)
+static enum lmk_status check_entry(struct document_check *check, enum store_table table,
+                                   MDB_val key, struct lmk_error *error)
 {
     MDB_val value;
     uint64_t id;
@@ -194,7 +210,8 @@ static enum lmk_status check_entry(struct document_check *check, enum store_tabl
         return status;
     if (status || !entry_decode(value.mv_data, value.mv_size, key.mv_data, key.mv_size, &id) ||
         id != check->document->id)
-        report(check->verification, "The entry of document %llu (%s) in table %s is missing or damaged.",
+        report(check->verification,
+               "The entry of document %llu (%s) in table %s is missing or damaged.",
                wide(check->document->id), check->document->path, store_tables[table].name);
     return LMK_OK;
 }
@@ -212,16 +229,19 @@ static void count_document(struct store_counts *counts, const struct document *d
     }
 }
 
-static enum lmk_status check_document(struct verification *verification, const struct document *document,
-                                      uint64_t end_before, struct lmk_error *error)
+static enum lmk_status check_document(struct verification *verification,
+                                      const struct document *document, uint64_t end_before,
+                                      struct lmk_error *error)
 {
-    struct document_check check = {verification, document, document->first_block + document->block_count, 0};
+    struct document_check check = {verification, document,
+                                   document->first_block + document->block_count, 0};
     verification->result->documents++;
     verification->result->blocks += document->block_count;
     count_document(&verification->counted, document);
     if (document->first_block < end_before || check.end > verification->stored.next_block ||
         document->id >= verification->stored.next_document)
-        report(verification, "Document %llu (%s) has numbers that belong to another document or to none.",
+        report(verification,
+               "Document %llu (%s) has numbers that belong to another document or to none.",
                wide(document->id), document->path);
     MDB_val hash = {HASH128_BYTES, (void *)(uintptr_t)document->hash};
     enum lmk_status status = check_entry(&check, TABLE_HASHES, hash, error);
@@ -236,15 +256,18 @@ static enum lmk_status check_documents(struct verification *verification, struct
     for (;;) {
         MDB_val value;
         struct document document;
-        enum lmk_status status = view_at_or_after(verification->view, TABLE_DOCUMENTS, id, &id, &value, error);
+        enum lmk_status status =
+            view_at_or_after(verification->view, TABLE_DOCUMENTS, id, &id, &value, error);
         if (status)
             return status == LMK_NOT_FOUND ? LMK_OK : absorb(verification, status, error);
         verification->result->values++;
         if (document_decode(value.mv_data, value.mv_size, id, &document)) {
-            status = absorb(verification, check_document(verification, &document, end, error), error);
+            status =
+                absorb(verification, check_document(verification, &document, end, error), error);
             end = document.first_block + document.block_count;
         } else {
-            report(verification, "The record of document %llu does not match its checksum.", wide(id));
+            report(verification, "The record of document %llu does not match its checksum.",
+                   wide(id));
         }
         if (status || id++ == UINT64_MAX)
             return status;
@@ -254,14 +277,16 @@ static enum lmk_status check_documents(struct verification *verification, struct
 /* ---- tables, for what belongs to no document */
 
 /* Checks one entry of a table; says in `why` what is wrong with it. */
-typedef enum lmk_status entry_check(struct verification *verification, const MDB_val *key, const MDB_val *value,
-                                    const char **why, struct lmk_error *error);
+typedef enum lmk_status entry_check(struct verification *verification, const MDB_val *key,
+                                    const MDB_val *value, const char **why,
+                                    struct lmk_error *error);
 
-static enum lmk_status check_entries(struct verification *verification, enum store_table table, entry_check *check,
-                                     struct lmk_error *error)
+static enum lmk_status check_entries(struct verification *verification, enum store_table table,
+                                     entry_check *check, struct lmk_error *error)
 {
     MDB_cursor *cursor;
-    int code = mdb_cursor_open(verification->view->txn, verification->view->store->tables[table], &cursor);
+    int code =
+        mdb_cursor_open(verification->view->txn, verification->view->store->tables[table], &cursor);
     if (code)
         return store_failure(verification->view->store, code, "read", error);
     MDB_val key, value;
@@ -277,7 +302,8 @@ static enum lmk_status check_entries(struct verification *verification, enum sto
         else
             status = check(verification, &key, &value, &why, error);
         if (!status && why)
-            report(verification, "Entry %llu of table %s is damaged: %s.", wide(number), store_tables[table].name, why);
+            report(verification, "Entry %llu of table %s is damaged: %s.", wide(number),
+                   store_tables[table].name, why);
     }
     mdb_cursor_close(cursor);
     if (!status && code != MDB_NOTFOUND)
@@ -293,8 +319,8 @@ static uint64_t number_of(const MDB_val *key)
 }
 
 /* The document an entry belongs to; what is wrong with its record is reported elsewhere. */
-static enum lmk_status owner(struct verification *verification, uint64_t id, struct document *document,
-                             const char **why, struct lmk_error *error)
+static enum lmk_status owner(struct verification *verification, uint64_t id,
+                             struct document *document, const char **why, struct lmk_error *error)
 {
     enum lmk_status status = store_document(verification->view, id, document, error);
     if (status == LMK_NOT_FOUND)
@@ -306,8 +332,9 @@ static enum lmk_status owner(struct verification *verification, uint64_t id, str
     return LMK_OK;
 }
 
-static enum lmk_status check_hash_entry(struct verification *verification, const MDB_val *key, const MDB_val *value,
-                                        const char **why, struct lmk_error *error)
+static enum lmk_status check_hash_entry(struct verification *verification, const MDB_val *key,
+                                        const MDB_val *value, const char **why,
+                                        struct lmk_error *error)
 {
     uint64_t id;
     struct document document;
@@ -322,8 +349,9 @@ static enum lmk_status check_hash_entry(struct verification *verification, const
     return status;
 }
 
-static enum lmk_status check_first_block_entry(struct verification *verification, const MDB_val *key,
-                                               const MDB_val *value, const char **why, struct lmk_error *error)
+static enum lmk_status check_first_block_entry(struct verification *verification,
+                                               const MDB_val *key, const MDB_val *value,
+                                               const char **why, struct lmk_error *error)
 {
     uint64_t id;
     struct document document;
@@ -338,12 +366,14 @@ static enum lmk_status check_first_block_entry(struct verification *verification
 }
 
 /* Extents are looked into with their documents; here only that they have one. */
-static enum lmk_status check_extent_owner(struct verification *verification, const MDB_val *key, const MDB_val *value,
-                                          const char **why, struct lmk_error *error)
+static enum lmk_status check_extent_owner(struct verification *verification, const MDB_val *key,
+                                          const MDB_val *value, const char **why,
+                                          struct lmk_error *error)
 {
     struct document document;
     (void)value;
-    enum lmk_status status = store_document_of_block(verification->view, number_of(key), &document, error);
+    enum lmk_status status =
+        store_document_of_block(verification->view, number_of(key), &document, error);
     if (status == LMK_NOT_FOUND)
         *why = "its blocks belong to no document";
     else if (status == LMK_CORRUPT)
@@ -354,8 +384,9 @@ static enum lmk_status check_extent_owner(struct verification *verification, con
     return LMK_OK;
 }
 
-static enum lmk_status check_source_entry(struct verification *verification, const MDB_val *key, const MDB_val *value,
-                                          const char **why, struct lmk_error *error)
+static enum lmk_status check_source_entry(struct verification *verification, const MDB_val *key,
+                                          const MDB_val *value, const char **why,
+                                          struct lmk_error *error)
 {
     struct source_record source;
     struct document document;
@@ -370,15 +401,17 @@ static enum lmk_status check_source_entry(struct verification *verification, con
     if (status || *why)
         return status;
     document_source_key(back, source.document, key->mv_data);
-    status = view_get(verification->view, TABLE_DOCUMENT_SOURCES, (MDB_val){sizeof back, back}, &unused, error);
+    status = view_get(verification->view, TABLE_DOCUMENT_SOURCES, (MDB_val){sizeof back, back},
+                      &unused, error);
     if (status != LMK_NOT_FOUND)
         return status;
     *why = "its document does not lead back to it";
     return LMK_OK;
 }
 
-static enum lmk_status check_document_source_entry(struct verification *verification, const MDB_val *key,
-                                                   const MDB_val *value, const char **why, struct lmk_error *error)
+static enum lmk_status check_document_source_entry(struct verification *verification,
+                                                   const MDB_val *key, const MDB_val *value,
+                                                   const char **why, struct lmk_error *error)
 {
     struct source_record source;
     unsigned char back[DOCUMENT_SOURCE_BYTES];
@@ -399,14 +432,16 @@ static enum lmk_status check_document_source_entry(struct verification *verifica
     return LMK_OK;
 }
 
-static enum lmk_status check_progress_entry(struct verification *verification, const MDB_val *key, const MDB_val *value,
-                                            const char **why, struct lmk_error *error)
+static enum lmk_status check_progress_entry(struct verification *verification, const MDB_val *key,
+                                            const MDB_val *value, const char **why,
+                                            struct lmk_error *error)
 {
     struct document document;
     uint64_t blocks_done;
     const void *state;
     size_t size;
-    if (!progress_decode(value->mv_data, value->mv_size, number_of(key), &blocks_done, &state, &size)) {
+    if (!progress_decode(value->mv_data, value->mv_size, number_of(key), &blocks_done, &state,
+                         &size)) {
         *why = "it does not match its checksum";
         return LMK_OK;
     }
@@ -416,12 +451,14 @@ static enum lmk_status check_progress_entry(struct verification *verification, c
     return status;
 }
 
-static enum lmk_status check_segment_entry(struct verification *verification, const MDB_val *key, const MDB_val *value,
-                                           const char **why, struct lmk_error *error)
+static enum lmk_status check_segment_entry(struct verification *verification, const MDB_val *key,
+                                           const MDB_val *value, const char **why,
+                                           struct lmk_error *error)
 {
     struct segment_record segment;
     (void)error;
-    if (!segment_decode(value->mv_data, value->mv_size, &segment) || strlen(segment.name) != key->mv_size ||
+    if (!segment_decode(value->mv_data, value->mv_size, &segment) ||
+        strlen(segment.name) != key->mv_size ||
         memcmp(segment.name, key->mv_data, key->mv_size) != 0)
         *why = "it does not match its checksum";
     else if (segment.end_block > verification->stored.next_block)
@@ -461,7 +498,8 @@ static void check_counts(struct verification *verification)
     counted->batches = stored->batches;
     if (memcmp(stored, counted, sizeof *stored) != 0)
         report(verification,
-               "The counters do not fit the documents: %llu documents (%llu ready), %llu blocks (%llu ready) and %llu "
+               "The counters do not fit the documents: %llu documents (%llu ready), %llu blocks "
+               "(%llu ready) and %llu "
                "tokens are recorded, %llu (%llu), %llu (%llu) and %llu were found.",
                wide(stored->documents), wide(stored->documents_ready), wide(stored->blocks),
                wide(stored->blocks_ready), wide(stored->tokens), wide(counted->documents),
@@ -471,7 +509,8 @@ static void check_counts(struct verification *verification)
 
 static enum lmk_status check_meta(struct verification *verification, struct lmk_error *error)
 {
-    return absorb(verification, store_counts(verification->view, &verification->stored, error), error);
+    return absorb(verification, store_counts(verification->view, &verification->stored, error),
+                  error);
 }
 
 static void page_problem(void *context, const char *sentence)
@@ -481,23 +520,26 @@ static void page_problem(void *context, const char *sentence)
 
 static enum lmk_status check_all(struct verification *verification, struct lmk_error *error)
 {
-    enum lmk_status status =
-        store_file_check_pages(verification->view->store->directory, page_problem, verification, error);
+    enum lmk_status status = store_file_check_pages(verification->view->store->directory,
+                                                    page_problem, verification, error);
     if (status)
         return absorb(verification, status, error);
     if (verification->result->problems)
         return LMK_OK; /* LMDB would follow the damaged pages */
-    if ((status = check_meta(verification, error)) || (status = check_documents(verification, error)) ||
+    if ((status = check_meta(verification, error)) ||
+        (status = check_documents(verification, error)) ||
         (status = check_tables(verification, error)))
         return status;
     check_counts(verification);
     return LMK_OK;
 }
 
-enum lmk_status store_verify(struct store_view *view, void (*problem)(void *context, const char *sentence),
-                             void *context, struct store_verification *result, struct lmk_error *error)
+enum lmk_status store_verify(struct store_view *view,
+                             void (*problem)(void *context, const char *sentence), void *context,
+                             struct store_verification *result, struct lmk_error *error)
 {
-    struct verification verification = {.view = view, .problem = problem, .context = context, .result = result};
+    struct verification verification = {
+        .view = view, .problem = problem, .context = context, .result = result};
     struct lmk_error own;
     *result = (struct store_verification){0};
     buffer_init(&verification.tokens, (size_t)1 << 24);

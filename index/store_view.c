@@ -7,7 +7,8 @@
 
 /* ---- transactions */
 
-enum lmk_status store_view_begin(struct store *store, struct store_view **view, struct lmk_error *error)
+enum lmk_status store_view_begin(struct store *store, struct store_view **view,
+                                 struct lmk_error *error)
 {
     *view = calloc(1, sizeof **view);
     if (!*view)
@@ -55,8 +56,8 @@ static MDB_val bytes_key(const void *bytes, size_t size)
     return (MDB_val){size, (void *)(uintptr_t)bytes};
 }
 
-enum lmk_status view_get(struct store_view *view, enum store_table table, MDB_val key, MDB_val *value,
-                         struct lmk_error *error)
+enum lmk_status view_get(struct store_view *view, enum store_table table, MDB_val key,
+                         MDB_val *value, struct lmk_error *error)
 {
     int code = mdb_get(view->txn, view->store->tables[table], &key, value);
     if (code == MDB_NOTFOUND)
@@ -76,8 +77,8 @@ MDB_cursor *view_cursor(struct store_view *view, enum store_table table, struct 
 }
 
 /* What a cursor's move ended with; a number is copied out of its key. */
-static enum lmk_status at_number(struct store_view *view, int code, const MDB_val *found, uint64_t *key,
-                                 struct lmk_error *error)
+static enum lmk_status at_number(struct store_view *view, int code, const MDB_val *found,
+                                 uint64_t *key, struct lmk_error *error)
 {
     if (code == MDB_NOTFOUND)
         return LMK_NOT_FOUND;
@@ -89,8 +90,8 @@ static enum lmk_status at_number(struct store_view *view, int code, const MDB_va
     return LMK_OK;
 }
 
-enum lmk_status view_at_or_after(struct store_view *view, enum store_table table, uint64_t number, uint64_t *key,
-                                 MDB_val *value, struct lmk_error *error)
+enum lmk_status view_at_or_after(struct store_view *view, enum store_table table, uint64_t number,
+                                 uint64_t *key, MDB_val *value, struct lmk_error *error)
 {
     MDB_cursor *cursor = view_cursor(view, table, error);
     if (!cursor)
@@ -99,12 +100,13 @@ enum lmk_status view_at_or_after(struct store_view *view, enum store_table table
     int code = mdb_cursor_get(cursor, &found, value, MDB_SET_RANGE);
     enum lmk_status status = at_number(view, code, &found, key, error);
     if (!status && *key < number) /* would make loops over a table endless */
-        return store_damage(view->store, error, "the keys of table %s are out of order", store_tables[table].name);
+        return store_damage(view->store, error, "the keys of table %s are out of order",
+                            store_tables[table].name);
     return status;
 }
 
-enum lmk_status view_at_or_before(struct store_view *view, enum store_table table, uint64_t number, uint64_t *key,
-                                  MDB_val *value, struct lmk_error *error)
+enum lmk_status view_at_or_before(struct store_view *view, enum store_table table, uint64_t number,
+                                  uint64_t *key, MDB_val *value, struct lmk_error *error)
 {
     *key = 0;
     enum lmk_status status = view_at_or_after(view, table, number, key, value, error);
@@ -114,12 +116,14 @@ enum lmk_status view_at_or_before(struct store_view *view, enum store_table tabl
     int code = mdb_cursor_get(view->cursors[table], &found, value, status ? MDB_LAST : MDB_PREV);
     status = at_number(view, code, &found, key, error);
     if (!status && *key > number)
-        return store_damage(view->store, error, "the keys of table %s are out of order", store_tables[table].name);
+        return store_damage(view->store, error, "the keys of table %s are out of order",
+                            store_tables[table].name);
     return status;
 }
 
 /* A copy that lives as long as the view and is aligned for any number. */
-static void *view_copy(struct store_view *view, const void *data, size_t size, struct lmk_error *error)
+static void *view_copy(struct store_view *view, const void *data, size_t size,
+                       struct lmk_error *error)
 {
     struct view_copy *copy = malloc(sizeof *copy + size);
     if (!copy) {
@@ -133,12 +137,15 @@ static void *view_copy(struct store_view *view, const void *data, size_t size, s
 
 /* ---- counters and documents */
 
-enum lmk_status store_counts(struct store_view *view, struct store_counts *counts, struct lmk_error *error)
+enum lmk_status store_counts(struct store_view *view, struct store_counts *counts,
+                             struct lmk_error *error)
 {
     MDB_val value;
     enum lmk_status status = view_get(view, TABLE_META, bytes_key("counters", 8), &value, error);
-    if (status == LMK_NOT_FOUND || (!status && !counts_decode(value.mv_data, value.mv_size, counts)))
-        return store_damage(view->store, error, "its counters are missing or do not match their checksum");
+    if (status == LMK_NOT_FOUND ||
+        (!status && !counts_decode(value.mv_data, value.mv_size, counts)))
+        return store_damage(view->store, error,
+                            "its counters are missing or do not match their checksum");
     return status;
 }
 
@@ -147,17 +154,19 @@ static enum lmk_status decode_document(struct store_view *view, uint64_t id, con
 {
     if (document_decode(value->mv_data, value->mv_size, id, document))
         return LMK_OK;
-    return store_damage(view->store, error, "the record of document %llu does not match its checksum",
+    return store_damage(view->store, error,
+                        "the record of document %llu does not match its checksum",
                         (unsigned long long)id);
 }
 
-enum lmk_status store_document(struct store_view *view, uint64_t id, struct document *document, struct lmk_error *error)
+enum lmk_status store_document(struct store_view *view, uint64_t id, struct document *document,
+                               struct lmk_error *error)
 {
     MDB_val value;
     enum lmk_status status = view_get(view, TABLE_DOCUMENTS, number_key(&id), &value, error);
     if (status == LMK_NOT_FOUND)
-        return error_set(error, LMK_NOT_FOUND, "There is no document %llu in the store in %s.", (unsigned long long)id,
-                         view->store->directory);
+        return error_set(error, LMK_NOT_FOUND, "There is no document %llu in the store in %s.",
+                         (unsigned long long)id, view->store->directory);
     return status ? status : decode_document(view, id, &value, document, error);
 }
 
@@ -174,109 +183,128 @@ enum lmk_status store_next_document(struct store_view *view, uint64_t id, struct
 }
 
 /* The document that an index entry names, which must exist. */
-static enum lmk_status document_named(struct store_view *view, uint64_t id, const char *by, struct document *document,
-                                      struct lmk_error *error)
+static enum lmk_status document_named(struct store_view *view, uint64_t id, const char *by,
+                                      struct document *document, struct lmk_error *error)
 {
     enum lmk_status status = store_document(view, id, document, error);
     if (status != LMK_NOT_FOUND)
         return status;
-    return store_damage(view->store, error, "%s names document %llu, which does not exist", by, (unsigned long long)id);
+    return store_damage(view->store, error, "%s names document %llu, which does not exist", by,
+                        (unsigned long long)id);
 }
 
-enum lmk_status store_document_by_hash(struct store_view *view, const unsigned char hash[HASH128_BYTES],
+enum lmk_status store_document_by_hash(struct store_view *view,
+                                       const unsigned char hash[HASH128_BYTES],
                                        struct document *document, struct lmk_error *error)
 {
     MDB_val value;
     uint64_t id;
-    enum lmk_status status = view_get(view, TABLE_HASHES, bytes_key(hash, HASH128_BYTES), &value, error);
+    enum lmk_status status =
+        view_get(view, TABLE_HASHES, bytes_key(hash, HASH128_BYTES), &value, error);
     if (status == LMK_NOT_FOUND)
         return error_set(error, LMK_NOT_FOUND, "The store in %s has no document with that text.",
                          view->store->directory);
     if (status)
         return status;
     if (!entry_decode(value.mv_data, value.mv_size, hash, HASH128_BYTES, &id))
-        return store_damage(view->store, error, "an entry of the table of hashes does not match its checksum");
+        return store_damage(view->store, error,
+                            "an entry of the table of hashes does not match its checksum");
     if ((status = document_named(view, id, "the table of hashes", document, error)))
         return status;
     if (memcmp(document->hash, hash, HASH128_BYTES) != 0)
-        return store_damage(view->store, error, "the table of hashes names document %llu, whose hash is another",
+        return store_damage(view->store, error,
+                            "the table of hashes names document %llu, whose hash is another",
                             (unsigned long long)id);
     return LMK_OK;
 }
 
-enum lmk_status store_document_of_block(struct store_view *view, uint64_t block, struct document *document,
-                                        struct lmk_error *error)
+enum lmk_status store_document_of_block(struct store_view *view, uint64_t block,
+                                        struct document *document, struct lmk_error *error)
 {
     MDB_val value;
     uint64_t first, id;
-    enum lmk_status status = view_at_or_before(view, TABLE_FIRST_BLOCKS, block, &first, &value, error);
+    enum lmk_status status =
+        view_at_or_before(view, TABLE_FIRST_BLOCKS, block, &first, &value, error);
     if (!status && !entry_decode(value.mv_data, value.mv_size, &first, sizeof first, &id))
-        return store_damage(view->store, error, "the entry of first block %llu does not match its checksum",
+        return store_damage(view->store, error,
+                            "the entry of first block %llu does not match its checksum",
                             (unsigned long long)first);
     if (!status)
         status = document_named(view, id, "the table of first blocks", document, error);
     if (!status && document->first_block != first)
-        return store_damage(view->store, error, "document %llu does not begin at block %llu as the table of first "
-                                                "blocks has it",
+        return store_damage(view->store, error,
+                            "document %llu does not begin at block %llu as the table of first "
+                            "blocks has it",
                             (unsigned long long)id, (unsigned long long)first);
     if (status == LMK_NOT_FOUND || (!status && block - first >= document->block_count))
-        return error_set(error, LMK_NOT_FOUND, "There is no block %llu in the store in %s.", (unsigned long long)block,
-                         view->store->directory);
+        return error_set(error, LMK_NOT_FOUND, "There is no block %llu in the store in %s.",
+                         (unsigned long long)block, view->store->directory);
     return status;
 }
 
-enum lmk_status block_damage(struct store_view *view, uint64_t block, const char *what, struct lmk_error *error)
+enum lmk_status block_damage(struct store_view *view, uint64_t block, const char *what,
+                             struct lmk_error *error)
 {
     struct document document = {0};
     if (store_document_of_block(view, block, &document, NULL))
-        return store_damage(view->store, error, "%s of block %llu", what, (unsigned long long)block);
-    return store_damage(view->store, error, "%s of block %llu, which is block %llu of %llu of document %llu (%s)", what,
-                        (unsigned long long)block, (unsigned long long)(block - document.first_block + 1),
-                        (unsigned long long)document.block_count, (unsigned long long)document.id, document.path);
+        return store_damage(view->store, error, "%s of block %llu", what,
+                            (unsigned long long)block);
+    return store_damage(
+        view->store, error, "%s of block %llu, which is block %llu of %llu of document %llu (%s)",
+        what, (unsigned long long)block, (unsigned long long)(block - document.first_block + 1),
+        (unsigned long long)document.block_count, (unsigned long long)document.id, document.path);
 }
 
 /* ---- sources, progress, segments */
 
-enum lmk_status store_source(struct store_view *view, const char *path, struct source_record *record,
-                             struct lmk_error *error)
+enum lmk_status store_source(struct store_view *view, const char *path,
+                             struct source_record *record, struct lmk_error *error)
 {
     unsigned char hash[HASH128_BYTES];
     hash128(path, strlen(path), hash);
     MDB_val value;
-    enum lmk_status status = view_get(view, TABLE_SOURCES, bytes_key(hash, HASH128_BYTES), &value, error);
+    enum lmk_status status =
+        view_get(view, TABLE_SOURCES, bytes_key(hash, HASH128_BYTES), &value, error);
     if (status == LMK_NOT_FOUND)
-        return error_set(error, LMK_NOT_FOUND, "The store in %s does not know the file %s.", view->store->directory,
-                         path);
+        return error_set(error, LMK_NOT_FOUND, "The store in %s does not know the file %s.",
+                         view->store->directory, path);
     if (!status && !source_decode(value.mv_data, value.mv_size, hash, NULL, record))
-        return store_damage(view->store, error, "the record of the file %s does not match its checksum", path);
+        return store_damage(view->store, error,
+                            "the record of the file %s does not match its checksum", path);
     return status;
 }
 
-enum lmk_status store_progress(struct store_view *view, uint64_t document, uint64_t *blocks_done, const void **data,
-                               size_t *size, struct lmk_error *error)
+enum lmk_status store_progress(struct store_view *view, uint64_t document, uint64_t *blocks_done,
+                               const void **data, size_t *size, struct lmk_error *error)
 {
     MDB_val value;
     enum lmk_status status = view_get(view, TABLE_PROGRESS, number_key(&document), &value, error);
     if (status == LMK_NOT_FOUND)
         return error_set(error, LMK_NOT_FOUND, "Nothing interrupted is known of document %llu.",
                          (unsigned long long)document);
-    if (!status && !progress_decode(value.mv_data, value.mv_size, document, blocks_done, data, size))
-        return store_damage(view->store, error, "the interrupted state of document %llu does not match its checksum",
+    if (!status &&
+        !progress_decode(value.mv_data, value.mv_size, document, blocks_done, data, size))
+        return store_damage(view->store, error,
+                            "the interrupted state of document %llu does not match its checksum",
                             (unsigned long long)document);
     return status;
 }
 
-static enum lmk_status add_segment(struct store_view *view, const MDB_val *key, const MDB_val *value,
-                                   struct buffer *segments, struct lmk_error *error)
+static enum lmk_status add_segment(struct store_view *view, const MDB_val *key,
+                                   const MDB_val *value, struct buffer *segments,
+                                   struct lmk_error *error)
 {
     struct segment_record segment;
-    if (!segment_decode(value->mv_data, value->mv_size, &segment) || strlen(segment.name) != key->mv_size ||
+    if (!segment_decode(value->mv_data, value->mv_size, &segment) ||
+        strlen(segment.name) != key->mv_size ||
         memcmp(segment.name, key->mv_data, key->mv_size) != 0)
-        return store_damage(view->store, error, "the record of a segment does not match its checksum");
+        return store_damage(view->store, error,
+                            "the record of a segment does not match its checksum");
     return buffer_append(segments, &segment, sizeof segment, error);
 }
 
-enum lmk_status store_segments(struct store_view *view, struct buffer *segments, struct lmk_error *error)
+enum lmk_status store_segments(struct store_view *view, struct buffer *segments,
+                               struct lmk_error *error)
 {
     MDB_cursor *cursor = view_cursor(view, TABLE_SEGMENTS, error);
     if (!cursor)
@@ -293,8 +321,9 @@ enum lmk_status store_segments(struct store_view *view, struct buffer *segments,
 
 /* ---- blocks */
 
-enum lmk_status store_block_text(struct store_view *view, uint64_t block, struct buffer *tokens, struct buffer *runs,
-                                 struct block_text *text, struct lmk_error *error)
+enum lmk_status store_block_text(struct store_view *view, uint64_t block, struct buffer *tokens,
+                                 struct buffer *runs, struct block_text *text,
+                                 struct lmk_error *error)
 {
     struct document document;
     MDB_val value;
@@ -312,16 +341,16 @@ enum lmk_status store_block_text(struct store_view *view, uint64_t block, struct
         return block_damage(view, block, "the checksum does not match the text", error);
     if (block - first >= count)
         return block_damage(view, block, "there is no text", error);
-    status = text_extent_block(value.mv_data, value.mv_size, (uint32_t)(block - first), &view->store->settings, tokens,
-                               runs, text, error);
+    status = text_extent_block(value.mv_data, value.mv_size, (uint32_t)(block - first),
+                               &view->store->settings, tokens, runs, text, error);
     if (status == LMK_CORRUPT)
         return block_damage(view, block, "the bytes make no sense as the text", error);
     text->document = document.id;
     return status;
 }
 
-enum lmk_status view_extent(struct store_view *view, bool landmarks, uint64_t block, struct extent *extent,
-                            struct lmk_error *error)
+enum lmk_status view_extent(struct store_view *view, bool landmarks, uint64_t block,
+                            struct extent *extent, struct lmk_error *error)
 {
     MDB_val value;
     uint64_t first;
@@ -329,7 +358,8 @@ enum lmk_status view_extent(struct store_view *view, bool landmarks, uint64_t bl
     enum lmk_status status = view_at_or_before(view, table, block, &first, &value, error);
     if (status)
         return status;
-    if (!extent_open(extent, &view->store->settings, landmarks, first, value.mv_data, value.mv_size))
+    if (!extent_open(extent, &view->store->settings, landmarks, first, value.mv_data,
+                     value.mv_size))
         return block_damage(view, first,
                             landmarks ? "the header does not fit the landmark keys"
                                       : "the header does not fit the keys and values",
@@ -337,10 +367,11 @@ enum lmk_status view_extent(struct store_view *view, bool landmarks, uint64_t bl
     return block - first < extent->count ? LMK_OK : LMK_NOT_FOUND;
 }
 
-static enum lmk_status no_block(struct store_view *view, uint64_t block, const char *what, struct lmk_error *error)
+static enum lmk_status no_block(struct store_view *view, uint64_t block, const char *what,
+                                struct lmk_error *error)
 {
-    return error_set(error, LMK_NOT_FOUND, "The store in %s holds no %s of block %llu.", view->store->directory, what,
-                     (unsigned long long)block);
+    return error_set(error, LMK_NOT_FOUND, "The store in %s holds no %s of block %llu.",
+                     view->store->directory, what, (unsigned long long)block);
 }
 
 static bool is_aligned(const void *at)
@@ -348,7 +379,8 @@ static bool is_aligned(const void *at)
     return (uintptr_t)at % sizeof(float) == 0;
 }
 
-enum lmk_status store_landmark_key(struct store_view *view, uint64_t block, const float **key, struct lmk_error *error)
+enum lmk_status store_landmark_key(struct store_view *view, uint64_t block, const float **key,
+                                   struct lmk_error *error)
 {
     struct extent extent;
     enum lmk_status status = view_extent(view, true, block, &extent, error);
@@ -364,8 +396,8 @@ enum lmk_status store_landmark_key(struct store_view *view, uint64_t block, cons
     return LMK_OK;
 }
 
-enum lmk_status store_keys_values(struct store_view *view, uint64_t block, enum tensor_type *type, const void **keys,
-                                  const void **values, struct lmk_error *error)
+enum lmk_status store_keys_values(struct store_view *view, uint64_t block, enum tensor_type *type,
+                                  const void **keys, const void **values, struct lmk_error *error)
 {
     struct extent extent;
     enum lmk_status status = view_extent(view, false, block, &extent, error);
@@ -384,12 +416,14 @@ enum lmk_status store_keys_values(struct store_view *view, uint64_t block, enum 
 struct landmark_visit {
     struct store_view *view;
     uint64_t first, end;
-    enum lmk_status (*visit)(void *context, uint64_t block, const float *key, struct lmk_error *error);
+    enum lmk_status (*visit)(void *context, uint64_t block, const float *key,
+                             struct lmk_error *error);
     void *context;
     float *aligned; /* one key, for those that lie at odd addresses */
 };
 
-static enum lmk_status visit_extent(struct landmark_visit *visit, const struct extent *extent, struct lmk_error *error)
+static enum lmk_status visit_extent(struct landmark_visit *visit, const struct extent *extent,
+                                    struct lmk_error *error)
 {
     enum lmk_status status = LMK_OK;
     for (uint32_t i = 0; i < extent->count && !status; i++) {
@@ -398,7 +432,8 @@ static enum lmk_status visit_extent(struct landmark_visit *visit, const struct e
             continue;
         const void *key = extent_part(extent, block, 0);
         if (!key)
-            return block_damage(visit->view, block, "the checksum does not match the landmark key", error);
+            return block_damage(visit->view, block, "the checksum does not match the landmark key",
+                                error);
         if (!is_aligned(key))
             key = memcpy(visit->aligned, key, extent->shape.part_bytes);
         status = visit->visit(visit->context, block, key, error);
@@ -438,11 +473,13 @@ static enum lmk_status visit_extents(struct landmark_visit *visit, struct lmk_er
 }
 
 enum lmk_status store_visit_landmarks(struct store_view *view, uint64_t first, uint64_t end,
-                                      enum lmk_status (*visit)(void *context, uint64_t block, const float *key,
+                                      enum lmk_status (*visit)(void *context, uint64_t block,
+                                                               const float *key,
                                                                struct lmk_error *error),
                                       void *context, struct lmk_error *error)
 {
-    struct landmark_visit state = {.view = view, .first = first, .end = end, .visit = visit, .context = context};
+    struct landmark_visit state = {
+        .view = view, .first = first, .end = end, .visit = visit, .context = context};
     size_t bytes = landmark_shape(&view->store->settings).part_bytes;
     state.aligned = malloc(bytes);
     if (!state.aligned)
@@ -461,11 +498,13 @@ static enum lmk_status table_bytes(struct store_view *view, enum store_table tab
     int code = mdb_stat(view->txn, view->store->tables[table], &stat);
     if (code)
         return store_failure(view->store, code, "read", error);
-    *bytes += (uint64_t)stat.ms_psize * (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages);
+    *bytes += (uint64_t)stat.ms_psize *
+              (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages);
     return LMK_OK;
 }
 
-enum lmk_status store_sizes(struct store_view *view, struct store_sizes *sizes, struct lmk_error *error)
+enum lmk_status store_sizes(struct store_view *view, struct store_sizes *sizes,
+                            struct lmk_error *error)
 {
     *sizes = (struct store_sizes){0};
     enum lmk_status status = LMK_OK;
@@ -478,8 +517,10 @@ enum lmk_status store_sizes(struct store_view *view, struct store_sizes *sizes, 
     }
     struct stat information;
     int descriptor;
-    if (!status && (mdb_env_get_fd(view->store->env, &descriptor) || fstat(descriptor, &information)))
-        return error_system(error, "Cannot read the size of the store in %s", view->store->directory);
+    if (!status &&
+        (mdb_env_get_fd(view->store->env, &descriptor) || fstat(descriptor, &information)))
+        return error_system(error, "Cannot read the size of the store in %s",
+                            view->store->directory);
     if (!status)
         sizes->file = (uint64_t)information.st_size;
     return status;

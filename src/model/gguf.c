@@ -25,9 +25,15 @@ enum value_type {
     VALUE_TYPES
 };
 
-enum { DEFAULT_ALIGNMENT = 32, ARRAY_HEADER_BYTES = 12, LEAST_KEY_BYTES = 14, LEAST_TENSOR_BYTES = 33 };
+enum {
+    DEFAULT_ALIGNMENT = 32,
+    ARRAY_HEADER_BYTES = 12,
+    LEAST_KEY_BYTES = 14,
+    LEAST_TENSOR_BYTES = 33
+};
 
-/* One key; the value, `size` bytes as they lie in the file, was checked when the file was opened. */
+/* One key; the value, `size` bytes as they lie in the file, was checked when the file was opened.
+ */
 struct key {
     struct gguf_string name;
     uint32_t type;
@@ -79,7 +85,8 @@ static size_t remaining(const struct cursor *cursor)
 static enum lmk_status truncated(const struct cursor *cursor, const char *what)
 {
     return error_set(cursor->error, LMK_MODEL,
-                     "%s is cut short or damaged: %s at byte %zu reaches beyond the end of the file (%zu bytes). "
+                     "%s is cut short or damaged: %s at byte %zu reaches beyond the end of the "
+                     "file (%zu bytes). "
                      "Fetch the model again.",
                      cursor->file->path, what, cursor->position, cursor->file->map.size);
 }
@@ -93,7 +100,8 @@ static enum lmk_status take(struct cursor *cursor, void *value, size_t size, con
     return LMK_OK;
 }
 
-static enum lmk_status take_string(struct cursor *cursor, struct gguf_string *string, const char *what)
+static enum lmk_status take_string(struct cursor *cursor, struct gguf_string *string,
+                                   const char *what)
 {
     uint64_t size = 0;
     enum lmk_status status = take(cursor, &size, sizeof size, what);
@@ -129,35 +137,39 @@ static enum lmk_status skip_strings(struct cursor *cursor, uint64_t count)
 
 static enum lmk_status skip_array(struct cursor *cursor, struct key *key)
 {
-    enum lmk_status status = take(cursor, &key->element_type, sizeof key->element_type, "the type of an array");
+    enum lmk_status status =
+        take(cursor, &key->element_type, sizeof key->element_type, "the type of an array");
     if (!status)
-        status = take(cursor, &key->element_count, sizeof key->element_count, "the size of an array");
+        status =
+            take(cursor, &key->element_count, sizeof key->element_count, "the size of an array");
     if (status)
         return status;
     if (key->element_type == VALUE_STRING)
         return skip_strings(cursor, key->element_count);
     size_t bytes = scalar_bytes(key->element_type);
     if (!bytes)
-        return error_set(cursor->error, LMK_MODEL,
-                         "%s: key %s holds an array of %s (type %u), which no landmark model needs. "
-                         "Export the model again without this key.",
-                         cursor->file->path, shown(key->name).text,
-                         key->element_type == VALUE_ARRAY ? "arrays" : "an unknown type", key->element_type);
+        return error_set(
+            cursor->error, LMK_MODEL,
+            "%s: key %s holds an array of %s (type %u), which no landmark model needs. "
+            "Export the model again without this key.",
+            cursor->file->path, shown(key->name).text,
+            key->element_type == VALUE_ARRAY ? "arrays" : "an unknown type", key->element_type);
     if (key->element_count > remaining(cursor) / bytes)
         return truncated(cursor, "an array");
     cursor->position += (size_t)key->element_count * bytes;
     return LMK_OK;
 }
 
-static enum lmk_status check_bools(const struct cursor *cursor, const struct key *key, const unsigned char *values,
-                                   uint64_t count)
+static enum lmk_status check_bools(const struct cursor *cursor, const struct key *key,
+                                   const unsigned char *values, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++)
         if (values[i] > 1)
-            return error_set(cursor->error, LMK_MODEL,
-                             "%s is damaged: key %s holds %u where only 0 and 1 (false and true) are allowed. "
-                             "Fetch the model again.",
-                             cursor->file->path, shown(key->name).text, values[i]);
+            return error_set(
+                cursor->error, LMK_MODEL,
+                "%s is damaged: key %s holds %u where only 0 and 1 (false and true) are allowed. "
+                "Fetch the model again.",
+                cursor->file->path, shown(key->name).text, values[i]);
     return LMK_OK;
 }
 
@@ -176,7 +188,8 @@ static enum lmk_status skip_value(struct cursor *cursor, struct key *key)
     size_t bytes = scalar_bytes(key->type);
     if (!bytes)
         return error_set(cursor->error, LMK_MODEL,
-                         "%s: key %s has the unknown type %u. The file is damaged or of a newer kind; fetch it again.",
+                         "%s: key %s has the unknown type %u. The file is damaged or of a newer "
+                         "kind; fetch it again.",
                          cursor->file->path, shown(key->name).text, key->type);
     if (bytes > remaining(cursor))
         return truncated(cursor, "a value");
@@ -188,8 +201,10 @@ static enum lmk_status take_key(struct cursor *cursor, struct key *key)
 {
     enum lmk_status status = take_string(cursor, &key->name, "the name of a key");
     if (!status && !key->name.size)
-        status = error_set(cursor->error, LMK_MODEL, "%s is damaged: the key before byte %zu has no name. "
-                           "Fetch the model again.", cursor->file->path, cursor->position);
+        status = error_set(cursor->error, LMK_MODEL,
+                           "%s is damaged: the key before byte %zu has no name. "
+                           "Fetch the model again.",
+                           cursor->file->path, cursor->position);
     if (!status)
         status = take(cursor, &key->type, sizeof key->type, "the type of a key");
     if (status)
@@ -214,7 +229,8 @@ static int compare_keys(const void *a, const void *b)
 
 static int compare_tensors(const void *a, const void *b)
 {
-    return compare_strings((*(struct gguf_tensor *const *)a)->name, (*(struct gguf_tensor *const *)b)->name);
+    return compare_strings((*(struct gguf_tensor *const *)a)->name,
+                           (*(struct gguf_tensor *const *)b)->name);
 }
 
 static enum lmk_status sort_keys(struct gguf *file, struct lmk_error *error)
@@ -224,7 +240,8 @@ static enum lmk_status sort_keys(struct gguf *file, struct lmk_error *error)
     qsort(file->keys_by_name, file->key_count, sizeof *file->keys_by_name, compare_keys);
     for (size_t i = 1; i < file->key_count; i++)
         if (compare_keys(&file->keys_by_name[i - 1], &file->keys_by_name[i]) == 0)
-            return error_set(error, LMK_MODEL, "%s: key %s is there twice. Export the model again with one of them.",
+            return error_set(error, LMK_MODEL,
+                             "%s: key %s is there twice. Export the model again with one of them.",
                              file->path, shown(file->keys_by_name[i]->name).text);
     return LMK_OK;
 }
@@ -246,7 +263,8 @@ static enum lmk_status read_alignment(struct gguf *file, struct lmk_error *error
         value = 0;
     if (value == 0 || (value & (value - 1)))
         return error_set(error, LMK_MODEL,
-                         "%s: general.alignment must be a power of two. The file is damaged; fetch the model again.",
+                         "%s: general.alignment must be a power of two. The file is damaged; fetch "
+                         "the model again.",
                          file->path);
     file->alignment = value;
     return LMK_OK;
@@ -263,25 +281,28 @@ static enum lmk_status measure_tensor(struct cursor *cursor, struct gguf_tensor 
 {
     uint64_t count;
     const char *path = cursor->file->path;
-    if (!tensor->rows || !tensor->columns || __builtin_mul_overflow(tensor->rows, tensor->columns, &count) ||
+    if (!tensor->rows || !tensor->columns ||
+        __builtin_mul_overflow(tensor->rows, tensor->columns, &count) ||
         count > SIZE_MAX / sizeof(float))
         return error_set(cursor->error, LMK_MODEL,
-                         "%s: tensor %s has the impossible shape %llu x %llu. The file is damaged; fetch it again.",
+                         "%s: tensor %s has the impossible shape %llu x %llu. The file is damaged; "
+                         "fetch it again.",
                          path, shown(tensor->name).text, (unsigned long long)tensor->rows,
                          (unsigned long long)tensor->columns);
     if (!rows_fit(tensor->type, tensor->columns))
-        return error_set(cursor->error, LMK_MODEL,
-                         "%s: tensor %s has rows of %llu values, which quantised blocks of 32 do not divide. "
-                         "Export it as F16 or F32.",
-                         path, shown(tensor->name).text, (unsigned long long)tensor->columns);
+        return error_set(
+            cursor->error, LMK_MODEL,
+            "%s: tensor %s has rows of %llu values, which quantised blocks of 32 do not divide. "
+            "Export it as F16 or F32.",
+            path, shown(tensor->name).text, (unsigned long long)tensor->columns);
     tensor->size = rows_bytes(tensor->type, count);
     return LMK_OK;
 }
 
 static enum lmk_status take_shape(struct cursor *cursor, struct gguf_tensor *tensor)
 {
-    enum lmk_status status =
-        take(cursor, &tensor->dimensions, sizeof tensor->dimensions, "the number of dimensions of a tensor");
+    enum lmk_status status = take(cursor, &tensor->dimensions, sizeof tensor->dimensions,
+                                  "the number of dimensions of a tensor");
     if (status)
         return status;
     if (tensor->dimensions < 1 || tensor->dimensions > 2)
@@ -297,12 +318,15 @@ static enum lmk_status take_shape(struct cursor *cursor, struct gguf_tensor *ten
 }
 
 /* `offset` is from the start of the data, which is not known before all tensors were read. */
-static enum lmk_status take_tensor(struct cursor *cursor, struct gguf_tensor *tensor, uint64_t *offset)
+static enum lmk_status take_tensor(struct cursor *cursor, struct gguf_tensor *tensor,
+                                   uint64_t *offset)
 {
     enum lmk_status status = take_string(cursor, &tensor->name, "the name of a tensor");
     if (!status && !tensor->name.size)
-        status = error_set(cursor->error, LMK_MODEL, "%s is damaged: the tensor before byte %zu has no name. "
-                           "Fetch the model again.", cursor->file->path, cursor->position);
+        status = error_set(cursor->error, LMK_MODEL,
+                           "%s is damaged: the tensor before byte %zu has no name. "
+                           "Fetch the model again.",
+                           cursor->file->path, cursor->position);
     if (!status)
         status = take_shape(cursor, tensor);
     uint32_t type = 0;
@@ -313,10 +337,11 @@ static enum lmk_status take_tensor(struct cursor *cursor, struct gguf_tensor *te
     if (status)
         return status;
     if (!known_type(type))
-        return error_set(cursor->error, LMK_MODEL,
-                         "%s: tensor %s is of ggml type %u; lmk reads F32 (0), F16 (1), Q4_0 (2), Q8_0 (8) and "
-                         "BF16 (30). Convert the model to one of these.",
-                         cursor->file->path, shown(tensor->name).text, type);
+        return error_set(
+            cursor->error, LMK_MODEL,
+            "%s: tensor %s is of ggml type %u; lmk reads F32 (0), F16 (1), Q4_0 (2), Q8_0 (8) and "
+            "BF16 (30). Convert the model to one of these.",
+            cursor->file->path, shown(tensor->name).text, type);
     tensor->type = (enum tensor_type)type;
     return measure_tensor(cursor, tensor);
 }
@@ -325,11 +350,14 @@ static enum lmk_status sort_tensors(struct gguf *file, struct lmk_error *error)
 {
     for (size_t i = 0; i < file->tensor_count; i++)
         file->tensors_by_name[i] = &file->tensors[i];
-    qsort(file->tensors_by_name, file->tensor_count, sizeof *file->tensors_by_name, compare_tensors);
+    qsort(file->tensors_by_name, file->tensor_count, sizeof *file->tensors_by_name,
+          compare_tensors);
     for (size_t i = 1; i < file->tensor_count; i++)
         if (compare_tensors(&file->tensors_by_name[i - 1], &file->tensors_by_name[i]) == 0)
-            return error_set(error, LMK_MODEL, "%s: tensor %s is there twice. Export the model again with one of them.",
-                             file->path, shown(file->tensors_by_name[i]->name).text);
+            return error_set(
+                error, LMK_MODEL,
+                "%s: tensor %s is there twice. Export the model again with one of them.",
+                file->path, shown(file->tensors_by_name[i]->name).text);
     return LMK_OK;
 }
 
@@ -348,34 +376,39 @@ static enum lmk_status check_overlaps(struct gguf *file, struct lmk_error *error
         order[i] = &file->tensors[i];
     qsort(order, file->tensor_count, sizeof *order, compare_places);
     for (size_t i = 1; i < file->tensor_count; i++)
-        if ((size_t)((const unsigned char *)order[i]->data - (const unsigned char *)order[i - 1]->data) <
-            order[i - 1]->size)
-            return error_set(error, LMK_MODEL,
-                             "%s is damaged: the data of tensors %s and %s overlap. Fetch the model again.",
-                             file->path, shown(order[i - 1]->name).text, shown(order[i]->name).text);
+        if ((size_t)((const unsigned char *)order[i]->data -
+                     (const unsigned char *)order[i - 1]->data) < order[i - 1]->size)
+            return error_set(
+                error, LMK_MODEL,
+                "%s is damaged: the data of tensors %s and %s overlap. Fetch the model again.",
+                file->path, shown(order[i - 1]->name).text, shown(order[i]->name).text);
     return LMK_OK;
 }
 
-static enum lmk_status place_tensor(struct gguf *file, struct gguf_tensor *tensor, uint64_t offset, size_t data_start,
-                                    struct lmk_error *error)
+static enum lmk_status place_tensor(struct gguf *file, struct gguf_tensor *tensor, uint64_t offset,
+                                    size_t data_start, struct lmk_error *error)
 {
     size_t room = file->map.size - data_start;
     if (offset % file->alignment)
         return error_set(error, LMK_MODEL,
-                         "%s is damaged: tensor %s starts at offset %llu, which is no multiple of the alignment %llu. "
+                         "%s is damaged: tensor %s starts at offset %llu, which is no multiple of "
+                         "the alignment %llu. "
                          "Fetch the model again.",
                          file->path, shown(tensor->name).text, (unsigned long long)offset,
                          (unsigned long long)file->alignment);
     if (offset > room || tensor->size > room - offset)
         return error_set(error, LMK_MODEL,
-                         "%s is cut short or damaged: tensor %s needs %zu bytes from offset %llu of the data, which "
+                         "%s is cut short or damaged: tensor %s needs %zu bytes from offset %llu "
+                         "of the data, which "
                          "are %zu bytes. Fetch the model again.",
-                         file->path, shown(tensor->name).text, tensor->size, (unsigned long long)offset, room);
+                         file->path, shown(tensor->name).text, tensor->size,
+                         (unsigned long long)offset, room);
     tensor->data = file->map.data + data_start + offset;
     return LMK_OK;
 }
 
-static enum lmk_status place_tensors(struct gguf *file, const uint64_t *offsets, struct cursor *cursor)
+static enum lmk_status place_tensors(struct gguf *file, const uint64_t *offsets,
+                                     struct cursor *cursor)
 {
     uint64_t misaligned = cursor->position % file->alignment;
     uint64_t padding = misaligned ? file->alignment - misaligned : 0;
@@ -386,7 +419,8 @@ static enum lmk_status place_tensors(struct gguf *file, const uint64_t *offsets,
     }
     size_t data_start = cursor->position + (size_t)padding;
     for (size_t i = 0; i < file->tensor_count; i++) {
-        enum lmk_status status = place_tensor(file, &file->tensors[i], offsets[i], data_start, cursor->error);
+        enum lmk_status status =
+            place_tensor(file, &file->tensors[i], offsets[i], data_start, cursor->error);
         if (status)
             return status;
     }
@@ -408,19 +442,23 @@ static enum lmk_status read_tensors(struct gguf *file, struct cursor *cursor)
     return status;
 }
 
-static enum lmk_status check_start(const struct cursor *cursor, const char magic[4], uint32_t version)
+static enum lmk_status check_start(const struct cursor *cursor, const char magic[4],
+                                   uint32_t version)
 {
     if (memcmp(magic, "GGUF", 4))
         return error_set(cursor->error, LMK_MODEL,
-                         "%s is not a GGUF file: it does not begin with \"GGUF\". Name a landmark model with --model.",
+                         "%s is not a GGUF file: it does not begin with \"GGUF\". Name a landmark "
+                         "model with --model.",
                          cursor->file->path);
     if (version == 3)
         return LMK_OK;
     if (__builtin_bswap32(version) == 3)
-        return error_set(cursor->error, LMK_MODEL,
-                         "%s is a big-endian GGUF file; lmk reads little-endian ones. Convert it first.",
-                         cursor->file->path);
-    return error_set(cursor->error, LMK_MODEL, "%s is a GGUF file of version %u; lmk reads version 3. Convert it first.",
+        return error_set(
+            cursor->error, LMK_MODEL,
+            "%s is a big-endian GGUF file; lmk reads little-endian ones. Convert it first.",
+            cursor->file->path);
+    return error_set(cursor->error, LMK_MODEL,
+                     "%s is a GGUF file of version %u; lmk reads version 3. Convert it first.",
                      cursor->file->path, version);
 }
 
@@ -444,9 +482,11 @@ static enum lmk_status read_header(struct gguf *file, struct cursor *cursor)
     if (key_count > rest / LEAST_KEY_BYTES ||
         tensor_count > (rest - key_count * LEAST_KEY_BYTES) / LEAST_TENSOR_BYTES)
         return error_set(cursor->error, LMK_MODEL,
-                         "%s is cut short or damaged: its %zu bytes cannot hold the %llu keys and %llu tensors that it "
+                         "%s is cut short or damaged: its %zu bytes cannot hold the %llu keys and "
+                         "%llu tensors that it "
                          "announces. Fetch the model again.",
-                         file->path, file->map.size, (unsigned long long)key_count, (unsigned long long)tensor_count);
+                         file->path, file->map.size, (unsigned long long)key_count,
+                         (unsigned long long)tensor_count);
     file->key_count = (size_t)key_count;
     file->tensor_count = (size_t)tensor_count;
     return LMK_OK;
@@ -460,7 +500,8 @@ static enum lmk_status allocate(struct gguf *file, struct lmk_error *error)
     file->tensors_by_name = calloc(file->tensor_count + 1, sizeof *file->tensors_by_name);
     if (file->keys && file->keys_by_name && file->tensors && file->tensors_by_name)
         return LMK_OK;
-    return error_memory(error, file->key_count * sizeof *file->keys + file->tensor_count * sizeof *file->tensors);
+    return error_memory(error, file->key_count * sizeof *file->keys +
+                                   file->tensor_count * sizeof *file->tensors);
 }
 
 /* A path that leads to no file is the wrong model; a file that may not be read is the system's
@@ -475,7 +516,8 @@ static enum lmk_status check_is_file(const char *path, struct lmk_error *error)
                    : error_system(error, "Cannot open the model %s", path);
     if (S_ISREG(information.st_mode))
         return LMK_OK;
-    return error_set(error, LMK_MODEL, "%s is %s. Name a GGUF file with --model or LMK_MODEL.", path,
+    return error_set(error, LMK_MODEL, "%s is %s. Name a GGUF file with --model or LMK_MODEL.",
+                     path,
                      S_ISDIR(information.st_mode) ? "a folder, not a model" : "not a regular file");
 }
 
@@ -505,7 +547,8 @@ enum lmk_status gguf_open(struct gguf **file, const char *path, struct lmk_error
     if (!opened)
         return error_memory(error, sizeof *opened);
     opened->path = strdup(path);
-    enum lmk_status status = opened->path ? read_file(opened, error) : error_memory(error, strlen(path) + 1);
+    enum lmk_status status =
+        opened->path ? read_file(opened, error) : error_memory(error, strlen(path) + 1);
     if (status) {
         gguf_close(opened);
         return status;
@@ -535,8 +578,8 @@ const char *gguf_path(const struct gguf *file)
 static const struct key *find_key(const struct gguf *file, const char *name)
 {
     struct key wanted = {.name = {name, strlen(name)}}, *pointer = &wanted;
-    struct key **found =
-        bsearch(&pointer, file->keys_by_name, file->key_count, sizeof *file->keys_by_name, compare_keys);
+    struct key **found = bsearch(&pointer, file->keys_by_name, file->key_count,
+                                 sizeof *file->keys_by_name, compare_keys);
     return found ? *found : NULL;
 }
 
@@ -548,8 +591,8 @@ bool gguf_has(const struct gguf *file, const char *key)
 /* Any integer that is not negative and fits into 32 bits. */
 static bool read_u32(uint32_t type, const unsigned char *value, uint32_t *result)
 {
-    static const bool is_signed[VALUE_TYPES] = {[VALUE_I8] = true, [VALUE_I16] = true, [VALUE_I32] = true,
-                                                [VALUE_I64] = true};
+    static const bool is_signed[VALUE_TYPES] = {
+        [VALUE_I8] = true, [VALUE_I16] = true, [VALUE_I32] = true, [VALUE_I64] = true};
     size_t bytes = scalar_bytes(type);
     if (!bytes || type == VALUE_F32 || type == VALUE_F64 || type == VALUE_BOOL)
         return false;
@@ -600,7 +643,8 @@ bool gguf_string(const struct gguf *file, const char *key, struct gguf_string *v
     const struct key *found = find_key(file, key);
     if (!found || found->type != VALUE_STRING)
         return false;
-    *value = (struct gguf_string){(const char *)found->value + sizeof(uint64_t), found->size - sizeof(uint64_t)};
+    *value = (struct gguf_string){(const char *)found->value + sizeof(uint64_t),
+                                  found->size - sizeof(uint64_t)};
     return true;
 }
 
@@ -640,7 +684,8 @@ bool gguf_array_f32(const struct gguf *file, const char *key, size_t index, floa
     return element && read_f32(found->element_type, element, value);
 }
 
-bool gguf_array_strings(const struct gguf *file, const char *key, struct gguf_string *strings, size_t count)
+bool gguf_array_strings(const struct gguf *file, const char *key, struct gguf_string *strings,
+                        size_t count)
 {
     const struct key *found = find_array(file, key);
     if (!found || found->element_type != VALUE_STRING || found->element_count != count)
@@ -668,15 +713,17 @@ const struct gguf_tensor *gguf_tensor_at(const struct gguf *file, size_t index)
 const struct gguf_tensor *gguf_tensor(const struct gguf *file, const char *name)
 {
     struct gguf_tensor wanted = {.name = {name, strlen(name)}}, *pointer = &wanted;
-    struct gguf_tensor **found =
-        bsearch(&pointer, file->tensors_by_name, file->tensor_count, sizeof *file->tensors_by_name, compare_tensors);
+    struct gguf_tensor **found = bsearch(&pointer, file->tensors_by_name, file->tensor_count,
+                                         sizeof *file->tensors_by_name, compare_tensors);
     return found ? *found : NULL;
 }
 
 void gguf_visit_keys(const struct gguf *file,
-                     void (*visit)(void *context, struct gguf_string key, uint32_t type, const void *value, size_t size),
+                     void (*visit)(void *context, struct gguf_string key, uint32_t type,
+                                   const void *value, size_t size),
                      void *context)
 {
     for (size_t i = 0; i < file->key_count; i++)
-        visit(context, file->keys[i].name, file->keys[i].type, file->keys[i].value, file->keys[i].size);
+        visit(context, file->keys[i].name, file->keys[i].type, file->keys[i].value,
+              file->keys[i].size);
 }

@@ -7,8 +7,9 @@
 
 static inline float half_to_float(uint16_t half)
 {
-    /* The exponent, moved to its place in a float, is too small by 127 - 15; the product puts that right, also where
-     * the half is subnormal. Infinities and not-a-numbers have an exponent of their own. */
+    /* The exponent, moved to its place in a float, is too small by 127 - 15; the product puts that
+     * right, also where the half is subnormal. Infinities and not-a-numbers have an exponent of
+     * their own. */
     uint32_t magnitude = (half & 0x7fffu) << 13, bits;
     float value;
     memcpy(&value, &magnitude, sizeof value);
@@ -21,8 +22,8 @@ static inline float half_to_float(uint16_t half)
     return value;
 }
 
-/* Rounds to the nearest half, ties to even. What is too large becomes the largest finite half, as an infinity would
- * spoil every sum that it enters. */
+/* Rounds to the nearest half, ties to even. What is too large becomes the largest finite half, as
+ * an infinity would spoil every sum that it enters. */
 static inline uint16_t half_from_float(float value)
 {
     uint32_t bits, sign;
@@ -34,7 +35,8 @@ static inline uint16_t half_from_float(float value)
     if (bits >= 0x477fe000u)
         return (uint16_t)(sign | 0x7bffu);
     if (bits < 0x38800000u) {
-        /* Subnormal: adding 0.5 leaves 2^-24 as the lowest bit of the sum, rounded by the addition itself. */
+        /* Subnormal: adding 0.5 leaves 2^-24 as the lowest bit of the sum, rounded by the addition
+         * itself. */
         float magnitude;
         memcpy(&magnitude, &bits, sizeof magnitude);
         magnitude += 0.5f;

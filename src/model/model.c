@@ -24,13 +24,15 @@ static enum lmk_status read_names(struct lmk_model *model, struct lmk_error *err
         status = copy_string(&model->question_prompt, prompt, error);
     if (!status && !strstr(model->question_prompt, placeholder))
         status = error_set(error, LMK_MODEL,
-                           "%s: key landmark.prompt.question does not hold the place \"%s\". Export the model again "
+                           "%s: key landmark.prompt.question does not hold the place \"%s\". "
+                           "Export the model again "
                            "with it.",
                            gguf_path(file), placeholder);
     return status;
 }
 
-static enum lmk_status read_model(struct lmk_model *model, const char *path, struct lmk_error *error)
+static enum lmk_status read_model(struct lmk_model *model, const char *path,
+                                  struct lmk_error *error)
 {
     enum lmk_status status = gguf_open(&model->file, path, error);
     if (!status)
@@ -88,9 +90,11 @@ bool lmk_model_can_answer(const struct lmk_model *model)
     return model->can_answer;
 }
 
-/* The question as the model saw text in training: runs of white space made one space, ends stripped.
+/* The question as the model saw text in training: runs of white space made one space, ends
+ * stripped.
  */
-static enum lmk_status append_question(struct buffer *text, const char *question, struct lmk_error *error)
+static enum lmk_status append_question(struct buffer *text, const char *question,
+                                       struct lmk_error *error)
 {
     static const char white[] = " \t\r\n";
     enum lmk_status status = LMK_OK;
@@ -105,8 +109,8 @@ static enum lmk_status append_question(struct buffer *text, const char *question
     return status;
 }
 
-static enum lmk_status fill_prompt(const struct lmk_model *model, const char *question, struct buffer *text,
-                                   struct lmk_error *error)
+static enum lmk_status fill_prompt(const struct lmk_model *model, const char *question,
+                                   struct buffer *text, struct lmk_error *error)
 {
     const char *prompt = model->question_prompt, *place = strstr(prompt, placeholder);
     const char *rest = place + strlen(placeholder);
@@ -119,8 +123,8 @@ static enum lmk_status fill_prompt(const struct lmk_model *model, const char *qu
 }
 
 /* A line's leading space stands for the space that encoding puts before it. */
-static enum lmk_status encode_line(const struct lmk_model *model, const char *line, size_t size, struct buffer *ids,
-                                   struct lmk_error *error)
+static enum lmk_status encode_line(const struct lmk_model *model, const char *line, size_t size,
+                                   struct buffer *ids, struct lmk_error *error)
 {
     if (size && line[0] == ' ') {
         line++;
@@ -129,8 +133,8 @@ static enum lmk_status encode_line(const struct lmk_model *model, const char *li
     return size ? tokenizer_encode(model->tokenizer, line, size, true, ids, error) : LMK_OK;
 }
 
-static enum lmk_status encode_lines(const struct lmk_model *model, const char *text, size_t size, struct buffer *ids,
-                                    struct lmk_error *error)
+static enum lmk_status encode_lines(const struct lmk_model *model, const char *text, size_t size,
+                                    struct buffer *ids, struct lmk_error *error)
 {
     const char *end = text + size;
     for (;;) {
@@ -139,15 +143,16 @@ static enum lmk_status encode_lines(const struct lmk_model *model, const char *t
             encode_line(model, text, (size_t)((line_end ? line_end : end) - text), ids, error);
         if (status || !line_end)
             return status;
-        status = buffer_append(ids, &model->shape.newline_id, sizeof model->shape.newline_id, error);
+        status =
+            buffer_append(ids, &model->shape.newline_id, sizeof model->shape.newline_id, error);
         if (status)
             return status;
         text = line_end + 1;
     }
 }
 
-enum lmk_status model_encode_question(const struct lmk_model *model, const char *question, struct buffer *ids,
-                                      struct lmk_error *error)
+enum lmk_status model_encode_question(const struct lmk_model *model, const char *question,
+                                      struct buffer *ids, struct lmk_error *error)
 {
     struct buffer text;
     buffer_init(&text, SIZE_MAX / 2);

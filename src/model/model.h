@@ -1,8 +1,9 @@
 /* A landmark model: a GGUF file, checked, with its shape, weights (still in the map) and tokenizer.
  *
  * Letters used for shapes all over src/model and index:
- *   L layers, M memory layers, D width, H query heads, G key/value heads, W head width, F feed-forward width,
- *   V vocabulary, N ordinary tokens of a block (63), B rows of a block (N + 1, its last row is the landmark).
+ *   L layers, M memory layers, D width, H query heads, G key/value heads, W head width, F
+ * feed-forward width, V vocabulary, N ordinary tokens of a block (63), B rows of a block (N + 1,
+ * its last row is the landmark).
  */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
@@ -57,14 +58,16 @@ struct lmk_model {
 bool model_is_memory_layer(const struct model_shape *shape, uint32_t layer);
 uint32_t model_top_memory_layer(const struct model_shape *shape);
 
-/* M*G*W: floats of one block's joint landmark key; a block has N times as many key values, and value values. */
+/* M*G*W: floats of one block's joint landmark key; a block has N times as many key values, and
+ * value values. */
 size_t model_landmark_width(const struct model_shape *shape);
 
-/* The ids of a question in its prompt (landmark.prompt.question), appended to `ids` (uint32_t). The text before and
- * after "{question}" and the line feed are encoded as the trainer does: each line of the prompt by itself, with its own
- * prefix space, line feeds as the newline piece: "Question: ...\n Answer:" is encode("Question: ...") + [newline]
+/* The ids of a question in its prompt (landmark.prompt.question), appended to `ids` (uint32_t). The
+ * text before and after "{question}" and the line feed are encoded as the trainer does: each line
+ * of the prompt by itself, with its own prefix space, line feeds as the newline piece: "Question:
+ * ...\n Answer:" is encode("Question: ...") + [newline]
  * + encode("Answer:"). */
-enum lmk_status model_encode_question(const struct lmk_model *model, const char *question, struct buffer *ids,
-                                      struct lmk_error *error);
+enum lmk_status model_encode_question(const struct lmk_model *model, const char *question,
+                                      struct buffer *ids, struct lmk_error *error);
 
 #endif

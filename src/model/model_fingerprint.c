@@ -1,8 +1,9 @@
 /* The fingerprint: XXH3-128 of what indexing computes with, in an order that does not depend on how
  * a file was written. Numbers are little-endian.
  *
- *   for each key that counts, sorted by name: u64 size, name; u32 type; u64 size, value as in the file
- *   for each tensor, in the order of indexing: u64 size, name; u32 type; u64 rows; u64 columns; data
+ *   for each key that counts, sorted by name: u64 size, name; u32 type; u64 size, value as in the
+ * file for each tensor, in the order of indexing: u64 size, name; u32 type; u64 rows; u64 columns;
+ * data
  */
 #include "src/model/model_parts.h"
 
@@ -36,7 +37,8 @@ static bool counts(struct gguf_string key)
            !begins_with(key, "landmark.prompt.") && !is_answer;
 }
 
-static void collect(void *context, struct gguf_string key, uint32_t type, const void *value, size_t size)
+static void collect(void *context, struct gguf_string key, uint32_t type, const void *value,
+                    size_t size)
 {
     struct key_list *list = context;
     if (!counts(key))
@@ -50,7 +52,8 @@ static int compare_names(const void *a, const void *b)
 {
     struct gguf_string first = ((const struct counted_key *)a)->name;
     struct gguf_string second = ((const struct counted_key *)b)->name;
-    int order = memcmp(first.text, second.text, first.size < second.size ? first.size : second.size);
+    int order =
+        memcmp(first.text, second.text, first.size < second.size ? first.size : second.size);
     return order ? order : (first.size > second.size) - (first.size < second.size);
 }
 
@@ -61,7 +64,8 @@ static void hash_string(struct hash_state *state, struct gguf_string string)
     hash_state_update(state, string.text, string.size);
 }
 
-static enum lmk_status hash_keys(struct hash_state *state, const struct gguf *file, struct lmk_error *error)
+static enum lmk_status hash_keys(struct hash_state *state, const struct gguf *file,
+                                 struct lmk_error *error)
 {
     struct key_list list = {0};
     gguf_visit_keys(file, collect, &list);
@@ -82,7 +86,8 @@ static enum lmk_status hash_keys(struct hash_state *state, const struct gguf *fi
 
 static void hash_tensor(struct hash_state *state, const struct gguf *file, const char *name)
 {
-    const struct gguf_tensor *tensor = gguf_tensor(file, name); /* there: the weights were checked */
+    const struct gguf_tensor *tensor =
+        gguf_tensor(file, name); /* there: the weights were checked */
     uint32_t type = tensor->type;
     hash_string(state, tensor->name);
     hash_state_update(state, &type, sizeof type);
@@ -91,9 +96,10 @@ static void hash_tensor(struct hash_state *state, const struct gguf *file, const
     hash_state_update(state, tensor->data, tensor->size);
 }
 
-static void hash_layer(struct hash_state *state, const struct gguf *file, uint32_t layer, bool is_top)
+static void hash_layer(struct hash_state *state, const struct gguf *file, uint32_t layer,
+                       bool is_top)
 {
-    static const char *const parts[] = {"attn_norm", "attn_k",   "attn_v",   "attn_q", "attn_output",
+    static const char *const parts[] = {"attn_norm", "attn_k",   "attn_v", "attn_q",  "attn_output",
                                         "ffn_norm",  "ffn_gate", "ffn_up", "ffn_down"};
     size_t count = is_top ? 3 : sizeof parts / sizeof parts[0];
     for (size_t i = 0; i < count; i++) {

@@ -15,14 +15,16 @@ struct reader {
 static void complain(struct reader *reader, const char *key, const char *what)
 {
     if (!reader->status)
-        reader->status = error_set(reader->error, LMK_MODEL,
-                                   "%s: key %s %s. Export the model again with lmk's own exporter, or name another "
-                                   "model with --model.",
-                                   gguf_path(reader->file), key, what);
+        reader->status = error_set(
+            reader->error, LMK_MODEL,
+            "%s: key %s %s. Export the model again with lmk's own exporter, or name another "
+            "model with --model.",
+            gguf_path(reader->file), key, what);
 }
 
 /* Keeps what *value holds where the key is missing. */
-static void optional_u32(struct reader *reader, const char *key, uint32_t low, uint32_t high, uint32_t *value)
+static void optional_u32(struct reader *reader, const char *key, uint32_t low, uint32_t high,
+                         uint32_t *value)
 {
     if (reader->status || !gguf_has(reader->file, key))
         return;
@@ -35,7 +37,8 @@ static void optional_u32(struct reader *reader, const char *key, uint32_t low, u
     }
 }
 
-static void need_u32(struct reader *reader, const char *key, uint32_t low, uint32_t high, uint32_t *value)
+static void need_u32(struct reader *reader, const char *key, uint32_t low, uint32_t high,
+                     uint32_t *value)
 {
     if (!gguf_has(reader->file, key))
         complain(reader, key, "is missing, so this is not a complete landmark model");
@@ -59,9 +62,11 @@ static void check_architecture(struct reader *reader)
 {
     struct gguf_string name;
     if (!gguf_string(reader->file, "general.architecture", &name) || !string_is(name, "llama"))
-        complain(reader, "general.architecture", "is not \"llama\", the only architecture that lmk runs");
+        complain(reader, "general.architecture",
+                 "is not \"llama\", the only architecture that lmk runs");
     if (gguf_string(reader->file, "llama.rope.scaling.type", &name) && !string_is(name, "none"))
-        complain(reader, "llama.rope.scaling.type", "asks for scaled positions, which lmk does not run");
+        complain(reader, "llama.rope.scaling.type",
+                 "asks for scaled positions, which lmk does not run");
 }
 
 static void read_heads(struct reader *reader, struct model_shape *shape)
@@ -72,7 +77,8 @@ static void read_heads(struct reader *reader, struct model_shape *shape)
     if (reader->status)
         return;
     if (shape->heads % shape->kv_heads)
-        complain(reader, "llama.attention.head_count_kv", "does not divide llama.attention.head_count");
+        complain(reader, "llama.attention.head_count_kv",
+                 "does not divide llama.attention.head_count");
 
     uint32_t turned = shape->width / shape->heads;
     optional_u32(reader, "llama.rope.dimension_count", 2, LIMIT_HEAD_WIDTH, &turned);
@@ -81,13 +87,15 @@ static void read_heads(struct reader *reader, struct model_shape *shape)
     uint32_t value_width = shape->head_width;
     optional_u32(reader, "llama.attention.value_length", 2, LIMIT_HEAD_WIDTH, &value_width);
     if (shape->head_width != turned)
-        complain(reader, "llama.attention.key_length", "differs from llama.rope.dimension_count; lmk rotates whole "
-                                                       "heads only");
+        complain(reader, "llama.attention.key_length",
+                 "differs from llama.rope.dimension_count; lmk rotates whole "
+                 "heads only");
     if (value_width != shape->head_width)
         complain(reader, "llama.attention.value_length", "differs from the width of the keys");
     if (shape->head_width < 2 || shape->head_width > LIMIT_HEAD_WIDTH || shape->head_width % 2)
-        complain(reader, "llama.rope.dimension_count", "(or embedding_length / head_count) must be even, from 2 to "
-                                                       "256");
+        complain(reader, "llama.rope.dimension_count",
+                 "(or embedding_length / head_count) must be even, from 2 to "
+                 "256");
 }
 
 static void read_transformer(struct reader *reader, struct model_shape *shape)
@@ -107,15 +115,18 @@ static void read_transformer(struct reader *reader, struct model_shape *shape)
 static void read_token_ids(struct reader *reader, struct model_shape *shape)
 {
     size_t count;
-    if (!gguf_array(reader->file, "tokenizer.ggml.tokens", &count) || count == 0 || count > 1 << 24) {
-        complain(reader, "tokenizer.ggml.tokens", "is missing or not a list of at most 16,777,216 pieces");
+    if (!gguf_array(reader->file, "tokenizer.ggml.tokens", &count) || count == 0 ||
+        count > 1 << 24) {
+        complain(reader, "tokenizer.ggml.tokens",
+                 "is missing or not a list of at most 16,777,216 pieces");
         return;
     }
     shape->vocabulary = (uint32_t)count;
     uint32_t last = shape->vocabulary - 1, stated = shape->vocabulary;
     optional_u32(reader, "llama.vocab_size", 1, UINT32_MAX, &stated);
     if (stated != shape->vocabulary)
-        complain(reader, "llama.vocab_size", "differs from the number of pieces in tokenizer.ggml.tokens");
+        complain(reader, "llama.vocab_size",
+                 "differs from the number of pieces in tokenizer.ggml.tokens");
     need_u32(reader, "landmark.token_id", 0, last, &shape->landmark_id);
     need_u32(reader, "tokenizer.ggml.bos_token_id", 0, last, &shape->bos_id);
     need_u32(reader, "tokenizer.ggml.eos_token_id", 0, last, &shape->eos_id);
@@ -126,8 +137,9 @@ static void read_token_ids(struct reader *reader, struct model_shape *shape)
 static void list_all_layers(struct reader *reader, struct model_shape *shape)
 {
     if (shape->layers > LIMIT_MEMORY_LAYERS) {
-        complain(reader, "landmark.memory_layers", "is missing, and the model has more layers than the 64 memory "
-                                                   "layers that lmk allows");
+        complain(reader, "landmark.memory_layers",
+                 "is missing, and the model has more layers than the 64 memory "
+                 "layers that lmk allows");
         return;
     }
     shape->memory_layer_count = shape->layers;
@@ -185,7 +197,8 @@ static void read_landmarks(struct reader *reader, struct model_shape *shape)
         need_u32(reader, "landmark.window", 1, LIMIT_REACH, &shape->window);
 }
 
-enum lmk_status model_read_shape(struct model_shape *shape, const struct gguf *file, struct lmk_error *error)
+enum lmk_status model_read_shape(struct model_shape *shape, const struct gguf *file,
+                                 struct lmk_error *error)
 {
     struct reader reader = {file, error, LMK_OK};
     *shape = (struct model_shape){0};

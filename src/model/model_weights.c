@@ -14,7 +14,8 @@ struct loader {
     size_t found;
 };
 
-static const struct gguf_tensor *find(struct loader *loader, const char *name, uint32_t rows, uint32_t columns)
+static const struct gguf_tensor *find(struct loader *loader, const char *name, uint32_t rows,
+                                      uint32_t columns)
 {
     const struct gguf *file = loader->model->file;
     if (loader->status)
@@ -22,15 +23,17 @@ static const struct gguf_tensor *find(struct loader *loader, const char *name, u
     const struct gguf_tensor *tensor = gguf_tensor(file, name);
     if (!tensor) {
         loader->status = error_set(loader->error, LMK_MODEL,
-                                   "%s: tensor %s is missing. Fetch or export the model again.", gguf_path(file), name);
+                                   "%s: tensor %s is missing. Fetch or export the model again.",
+                                   gguf_path(file), name);
         return NULL;
     }
     if (tensor->rows != rows || tensor->columns != columns) {
-        loader->status = error_set(loader->error, LMK_MODEL,
-                                   "%s: tensor %s has shape %llu x %llu, expected %u x %u. The file does not fit its "
-                                   "own metadata; export the model again.",
-                                   gguf_path(file), name, (unsigned long long)tensor->rows,
-                                   (unsigned long long)tensor->columns, rows, columns);
+        loader->status = error_set(
+            loader->error, LMK_MODEL,
+            "%s: tensor %s has shape %llu x %llu, expected %u x %u. The file does not fit its "
+            "own metadata; export the model again.",
+            gguf_path(file), name, (unsigned long long)tensor->rows,
+            (unsigned long long)tensor->columns, rows, columns);
         return NULL;
     }
     loader->found++;
@@ -63,15 +66,19 @@ static void load_layer(struct loader *loader, uint32_t index, struct layer_weigh
 {
     const struct model_shape *shape = &loader->model->shape;
     uint32_t width = shape->width, hidden = shape->feed_forward;
-    uint32_t query_width = shape->heads * shape->head_width, kv_width = shape->kv_heads * shape->head_width;
+    uint32_t query_width = shape->heads * shape->head_width,
+             kv_width = shape->kv_heads * shape->head_width;
     const struct {
         const char *part;
         uint32_t rows, columns;
         struct weight *weight;
     } matrices[] = {
-        {"attn_q", query_width, width, &layer->query}, {"attn_k", kv_width, width, &layer->key},
-        {"attn_v", kv_width, width, &layer->value},    {"attn_output", width, query_width, &layer->output},
-        {"ffn_gate", hidden, width, &layer->gate},     {"ffn_up", hidden, width, &layer->up},
+        {"attn_q", query_width, width, &layer->query},
+        {"attn_k", kv_width, width, &layer->key},
+        {"attn_v", kv_width, width, &layer->value},
+        {"attn_output", width, query_width, &layer->output},
+        {"ffn_gate", hidden, width, &layer->gate},
+        {"ffn_up", hidden, width, &layer->up},
         {"ffn_down", width, hidden, &layer->down},
     };
     char name[64];
@@ -102,8 +109,10 @@ static bool is_known(const struct lmk_model *model, struct gguf_string name)
                                         "ffn_norm",  "ffn_gate", "ffn_up", "ffn_down"};
     char text[64], expected[64];
     unsigned layer;
-    int used = snprintf(text, sizeof text, "%.*s", (int)(name.size < 63 ? name.size : 63), name.text);
-    if (!strcmp(text, "token_embd.weight") || !strcmp(text, "output.weight") || !strcmp(text, "output_norm.weight"))
+    int used =
+        snprintf(text, sizeof text, "%.*s", (int)(name.size < 63 ? name.size : 63), name.text);
+    if (!strcmp(text, "token_embd.weight") || !strcmp(text, "output.weight") ||
+        !strcmp(text, "output_norm.weight"))
         return (size_t)used == name.size;
     if (sscanf(text, "blk.%u.", &layer) != 1 || layer >= model->shape.layers)
         return false;
@@ -122,10 +131,11 @@ static void refuse_others(struct loader *loader)
     for (size_t i = 0; i < count && !loader->status && loader->found < count; i++) {
         struct gguf_string name = gguf_tensor_at(file, i)->name;
         if (!is_known(loader->model, name))
-            loader->status = error_set(loader->error, LMK_MODEL,
-                                       "%s: tensor %.*s is none that lmk knows, and leaving it out would change what "
-                                       "the model computes. Export the model without it.",
-                                       gguf_path(file), (int)(name.size < 100 ? name.size : 100), name.text);
+            loader->status = error_set(
+                loader->error, LMK_MODEL,
+                "%s: tensor %.*s is none that lmk knows, and leaving it out would change what "
+                "the model computes. Export the model without it.",
+                gguf_path(file), (int)(name.size < 100 ? name.size : 100), name.text);
     }
 }
 

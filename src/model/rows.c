@@ -7,8 +7,8 @@
 #include <math.h>
 
 enum {
-    GROUP = 32,                      /* values that share a scale */
-    CHUNK_ROWS = 32,                 /* of a matrix, for one thread at a time */
+    GROUP = 32,                       /* values that share a scale */
+    CHUNK_ROWS = 32,                  /* of a matrix, for one thread at a time */
     LEAST_PARALLEL_PRODUCTS = 1 << 15 /* below, waking the threads costs more than they save */
 };
 
@@ -54,28 +54,30 @@ void rows_unpack(enum tensor_type type, const void *source, float *values, size_
     rows_kernels()->unpack(type, source, values, count);
 }
 
-void rows_dot(enum tensor_type type, const void *rows, size_t row_count, size_t width, const float *vectors,
-              size_t vector_stride, float *out)
+void rows_dot(enum tensor_type type, const void *rows, size_t row_count, size_t width,
+              const float *vectors, size_t vector_stride, float *out)
 {
     rows_kernels()->dot(type, rows, row_count, width, vectors, vector_stride, out);
 }
 
-void rows_add(enum tensor_type type, const void *rows, size_t row_count, size_t width, const float *weights,
-              float *sum)
+void rows_add(enum tensor_type type, const void *rows, size_t row_count, size_t width,
+              const float *weights, float *sum)
 {
     rows_kernels()->add(type, rows, row_count, width, weights, sum);
 }
 
-void rows_multiply(enum tensor_type type, const void *rows, size_t row_count, size_t width, const float *inputs,
-                   size_t input_count, float *out)
+void rows_multiply(enum tensor_type type, const void *rows, size_t row_count, size_t width,
+                   const float *inputs, size_t input_count, float *out)
 {
     const struct rows_kernels *kernels = rows_kernels();
     const unsigned char *bytes = rows;
     size_t stride = rows_bytes(type, width);
-#pragma omp parallel for schedule(static) if (row_count * width * input_count >= LEAST_PARALLEL_PRODUCTS)
+#pragma omp parallel for schedule(static) if (row_count * width * input_count >=                   \
+                                              LEAST_PARALLEL_PRODUCTS)
     for (size_t r = 0; r < row_count; r += CHUNK_ROWS) {
         size_t count = row_count - r < CHUNK_ROWS ? row_count - r : CHUNK_ROWS;
-        kernels->multiply(type, bytes + r * stride, count, width, inputs, input_count, out + r, row_count);
+        kernels->multiply(type, bytes + r * stride, count, width, inputs, input_count, out + r,
+                          row_count);
     }
 }
 

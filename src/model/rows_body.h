@@ -1,6 +1,6 @@
-/* The row kernels for vectors of VECTOR_BYTES; included once by each file that compiles them for some unit.
- * Letters: a `group` is 32 values, one quantised block; quantised values are summed within a group before the scale
- * is applied. */
+/* The row kernels for vectors of VECTOR_BYTES; included once by each file that compiles them for
+ * some unit. Letters: a `group` is 32 values, one quantised block; quantised values are summed
+ * within a group before the scale is applied. */
 #include "src/model/half.h"
 #include "src/model/rows_kernels.h"
 #include "src/model/vector.h"
@@ -24,8 +24,8 @@ enum {
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* VECTOR_FLOATS integers of 8 or 16 bits made 32 bits wide. The compiler's own conversion takes four times the
- * instructions where the processor has one for it. */
+/* VECTOR_FLOATS integers of 8 or 16 bits made 32 bits wide. The compiler's own conversion takes
+ * four times the instructions where the processor has one for it. */
 #if defined(__AVX512F__) && VECTOR_BYTES == 64
 INLINE integer_vector widen_signed_bytes(const unsigned char *source)
 {
@@ -116,7 +116,8 @@ INLINE float load_value(enum tensor_type type, const unsigned char *source)
     uint32_t bits = 0;
     if (type == TENSOR_F16)
         return half_load(source);
-    memcpy((unsigned char *)&bits + (type == TENSOR_BF16 ? 2 : 0), source, type == TENSOR_BF16 ? 2 : 4);
+    memcpy((unsigned char *)&bits + (type == TENSOR_BF16 ? 2 : 0), source,
+           type == TENSOR_BF16 ? 2 : 4);
     memcpy(&value, &bits, sizeof value);
     return value;
 }
@@ -133,12 +134,14 @@ INLINE float load_scale(const unsigned char *source)
 }
 
 /* A group's values before the scale. */
-INLINE void load_group(enum tensor_type type, const unsigned char *group, vector values[GROUP_VECTORS])
+INLINE void load_group(enum tensor_type type, const unsigned char *group,
+                       vector values[GROUP_VECTORS])
 {
     const unsigned char *source = group + 2;
     if (type == TENSOR_Q8_0) {
         for (size_t i = 0; i < GROUP_VECTORS; i++)
-            values[i] = __builtin_convertvector(widen_signed_bytes(source + i * VECTOR_FLOATS), vector);
+            values[i] =
+                __builtin_convertvector(widen_signed_bytes(source + i * VECTOR_FLOATS), vector);
         return;
     }
     for (size_t i = 0; i < GROUP_VECTORS / 2; i++) {
@@ -155,7 +158,9 @@ INLINE size_t value_bytes(enum tensor_type type)
 
 INLINE size_t group_bytes(enum tensor_type type)
 {
-    return type == TENSOR_Q8_0 ? Q8_BYTES : type == TENSOR_Q4_0 ? Q4_BYTES : GROUP * value_bytes(type);
+    return type == TENSOR_Q8_0   ? Q8_BYTES
+           : type == TENSOR_Q4_0 ? Q4_BYTES
+                                 : GROUP * value_bytes(type);
 }
 
 INLINE bool is_quantised(enum tensor_type type)
@@ -168,7 +173,8 @@ INLINE size_t row_bytes(enum tensor_type type, size_t width)
     return is_quantised(type) ? width / GROUP * group_bytes(type) : width * value_bytes(type);
 }
 
-INLINE void unpack_values(enum tensor_type type, const unsigned char *source, float *values, size_t count)
+INLINE void unpack_values(enum tensor_type type, const unsigned char *source, float *values,
+                          size_t count)
 {
     if (is_quantised(type)) {
         for (size_t g = 0; g < count / GROUP; g++) {
@@ -187,7 +193,8 @@ INLINE void unpack_values(enum tensor_type type, const unsigned char *source, fl
         values[i] = load_value(type, source + i * value_bytes(type));
 }
 
-INLINE float dot_quantised(enum tensor_type type, const unsigned char *row, size_t width, const float *input)
+INLINE float dot_quantised(enum tensor_type type, const unsigned char *row, size_t width,
+                           const float *input)
 {
     vector sum = {0};
     for (size_t g = 0; g < width / GROUP; g++) {
@@ -201,13 +208,15 @@ INLINE float dot_quantised(enum tensor_type type, const unsigned char *row, size
     return vector_sum_lanes(sum);
 }
 
-INLINE float dot_values(enum tensor_type type, const unsigned char *row, size_t width, const float *input)
+INLINE float dot_values(enum tensor_type type, const unsigned char *row, size_t width,
+                        const float *input)
 {
     vector even = {0}, odd = {0};
     size_t i = 0, bytes = value_bytes(type);
     for (; i + 2 * VECTOR_FLOATS <= width; i += 2 * VECTOR_FLOATS) {
         even += load_values(type, row + i * bytes) * vector_load(input + i);
-        odd += load_values(type, row + (i + VECTOR_FLOATS) * bytes) * vector_load(input + i + VECTOR_FLOATS);
+        odd += load_values(type, row + (i + VECTOR_FLOATS) * bytes) *
+               vector_load(input + i + VECTOR_FLOATS);
     }
     for (; i + VECTOR_FLOATS <= width; i += VECTOR_FLOATS)
         even += load_values(type, row + i * bytes) * vector_load(input + i);
@@ -217,19 +226,20 @@ INLINE float dot_values(enum tensor_type type, const unsigned char *row, size_t 
     return sum;
 }
 
-INLINE void dot_type(enum tensor_type type, const unsigned char *rows, size_t row_count, size_t width,
-                     const float *vectors, size_t vector_stride, float *out)
+INLINE void dot_type(enum tensor_type type, const unsigned char *rows, size_t row_count,
+                     size_t width, const float *vectors, size_t vector_stride, float *out)
 {
     for (size_t r = 0; r < row_count; r++) {
         const unsigned char *row = rows + r * row_bytes(type, width);
         const float *input = vectors + r * vector_stride;
-        out[r] = is_quantised(type) ? dot_quantised(type, row, width, input) : dot_values(type, row, width, input);
+        out[r] = is_quantised(type) ? dot_quantised(type, row, width, input)
+                                    : dot_values(type, row, width, input);
     }
 }
 
 /* 32 columns of all rows, whose sums stay in registers. */
-INLINE void add_group(enum tensor_type type, const unsigned char *rows, size_t row_count, size_t stride,
-                      const float *weights, float *sum)
+INLINE void add_group(enum tensor_type type, const unsigned char *rows, size_t row_count,
+                      size_t stride, const float *weights, float *sum)
 {
     vector sums[GROUP_VECTORS];
     for (size_t i = 0; i < GROUP_VECTORS; i++)
@@ -252,8 +262,8 @@ INLINE void add_group(enum tensor_type type, const unsigned char *rows, size_t r
         vector_store(sum + i * VECTOR_FLOATS, sums[i]);
 }
 
-INLINE void add_type(enum tensor_type type, const unsigned char *rows, size_t row_count, size_t width,
-                     const float *weights, float *sum)
+INLINE void add_type(enum tensor_type type, const unsigned char *rows, size_t row_count,
+                     size_t width, const float *weights, float *sum)
 {
     size_t stride = row_bytes(type, width), i = 0;
     for (; i + GROUP <= width; i += GROUP)
@@ -263,10 +273,10 @@ INLINE void add_type(enum tensor_type type, const unsigned char *rows, size_t ro
             sum[i] += weights[r] * load_value(type, rows + r * stride + i * value_bytes(type));
 }
 
-/* Some unpacked rows times some inputs over a part of the width; `row_count` and `input_count` are constants wherever
- * this is inlined. The first part sets the results, later ones add to them. */
-INLINE void panel(const float *rows, const float *inputs, size_t input_stride, size_t width, size_t row_count,
-                  size_t input_count, bool first, float *out, size_t out_stride)
+/* Some unpacked rows times some inputs over a part of the width; `row_count` and `input_count` are
+ * constants wherever this is inlined. The first part sets the results, later ones add to them. */
+INLINE void panel(const float *rows, const float *inputs, size_t input_stride, size_t width,
+                  size_t row_count, size_t input_count, bool first, float *out, size_t out_stride)
 {
     vector sums[PANEL_ROWS][PANEL_INPUTS];
     for (size_t r = 0; r < row_count; r++)
@@ -292,31 +302,35 @@ INLINE void panel(const float *rows, const float *inputs, size_t input_stride, s
         }
 }
 
-INLINE void panel_row(const float *rows, size_t row_count, const float *inputs, size_t input_stride, size_t width,
-                      size_t input_count, bool first, float *out, size_t out_stride)
+INLINE void panel_row(const float *rows, size_t row_count, const float *inputs, size_t input_stride,
+                      size_t width, size_t input_count, bool first, float *out, size_t out_stride)
 {
     size_t r = 0;
     for (; r + PANEL_ROWS <= row_count; r += PANEL_ROWS)
-        panel(rows + r * TILE_WIDTH, inputs, input_stride, width, PANEL_ROWS, input_count, first, out + r, out_stride);
+        panel(rows + r * TILE_WIDTH, inputs, input_stride, width, PANEL_ROWS, input_count, first,
+              out + r, out_stride);
     for (; r < row_count; r++)
-        panel(rows + r * TILE_WIDTH, inputs, input_stride, width, 1, input_count, first, out + r, out_stride);
+        panel(rows + r * TILE_WIDTH, inputs, input_stride, width, 1, input_count, first, out + r,
+              out_stride);
 }
 
-static void multiply_tile(const float *rows, size_t row_count, const float *inputs, size_t input_stride, size_t width,
-                          size_t input_count, bool first, float *out, size_t out_stride)
+static void multiply_tile(const float *rows, size_t row_count, const float *inputs,
+                          size_t input_stride, size_t width, size_t input_count, bool first,
+                          float *out, size_t out_stride)
 {
     size_t n = 0;
     for (; n + PANEL_INPUTS <= input_count; n += PANEL_INPUTS)
-        panel_row(rows, row_count, inputs + n * input_stride, input_stride, width, PANEL_INPUTS, first,
-                  out + n * out_stride, out_stride);
+        panel_row(rows, row_count, inputs + n * input_stride, input_stride, width, PANEL_INPUTS,
+                  first, out + n * out_stride, out_stride);
     for (; n < input_count; n++)
-        panel_row(rows, row_count, inputs + n * input_stride, input_stride, width, 1, first, out + n * out_stride,
-                  out_stride);
+        panel_row(rows, row_count, inputs + n * input_stride, input_stride, width, 1, first,
+                  out + n * out_stride, out_stride);
 }
 
 /* Each tile of rows is unpacked once and used for all inputs. */
-INLINE void multiply_type(enum tensor_type type, const unsigned char *rows, size_t row_count, size_t width,
-                          const float *inputs, size_t input_count, float *out, size_t out_stride)
+INLINE void multiply_type(enum tensor_type type, const unsigned char *rows, size_t row_count,
+                          size_t width, const float *inputs, size_t input_count, float *out,
+                          size_t out_stride)
 {
     float tile[TILE_ROWS * TILE_WIDTH];
     size_t stride = row_bytes(type, width);
@@ -325,31 +339,32 @@ INLINE void multiply_type(enum tensor_type type, const unsigned char *rows, size
         for (size_t i = 0; i < width; i += TILE_WIDTH) {
             size_t part = width - i < TILE_WIDTH ? width - i : TILE_WIDTH;
             for (size_t t = 0; t < height; t++)
-                unpack_values(type, rows + (r + t) * stride + i / GROUP * group_bytes(type), tile + t * TILE_WIDTH,
-                              part);
-            multiply_tile(tile, height, inputs + i, width, part, input_count, i == 0, out + r, out_stride);
+                unpack_values(type, rows + (r + t) * stride + i / GROUP * group_bytes(type),
+                              tile + t * TILE_WIDTH, part);
+            multiply_tile(tile, height, inputs + i, width, part, input_count, i == 0, out + r,
+                          out_stride);
         }
     }
 }
 
 /* Makes `call` with the type as a constant, so that each type becomes code of its own. */
-#define FOR_EACH_TYPE(call)                                                                                            \
-    switch (type) {                                                                                                    \
-    case TENSOR_F32:                                                                                                   \
-        call(TENSOR_F32);                                                                                              \
-        break;                                                                                                         \
-    case TENSOR_F16:                                                                                                   \
-        call(TENSOR_F16);                                                                                              \
-        break;                                                                                                         \
-    case TENSOR_BF16:                                                                                                  \
-        call(TENSOR_BF16);                                                                                             \
-        break;                                                                                                         \
-    case TENSOR_Q8_0:                                                                                                  \
-        call(TENSOR_Q8_0);                                                                                             \
-        break;                                                                                                         \
-    case TENSOR_Q4_0:                                                                                                  \
-        call(TENSOR_Q4_0);                                                                                             \
-        break;                                                                                                         \
+#define FOR_EACH_TYPE(call)                                                                        \
+    switch (type) {                                                                                \
+    case TENSOR_F32:                                                                               \
+        call(TENSOR_F32);                                                                          \
+        break;                                                                                     \
+    case TENSOR_F16:                                                                               \
+        call(TENSOR_F16);                                                                          \
+        break;                                                                                     \
+    case TENSOR_BF16:                                                                              \
+        call(TENSOR_BF16);                                                                         \
+        break;                                                                                     \
+    case TENSOR_Q8_0:                                                                              \
+        call(TENSOR_Q8_0);                                                                         \
+        break;                                                                                     \
+    case TENSOR_Q4_0:                                                                              \
+        call(TENSOR_Q4_0);                                                                         \
+        break;                                                                                     \
     }
 
 static void kernel_unpack(enum tensor_type type, const void *source, float *values, size_t count)
@@ -383,7 +398,8 @@ static void kernel_multiply(enum tensor_type type, const void *rows, size_t row_
         kernel_dot_rows(type, rows, row_count, width, inputs, 0, out);
         return;
     }
-#define CALL(constant) multiply_type(constant, rows, row_count, width, inputs, input_count, out, out_stride)
+#define CALL(constant)                                                                             \
+    multiply_type(constant, rows, row_count, width, inputs, input_count, out, out_stride)
     FOR_EACH_TYPE(CALL)
 #undef CALL
 }

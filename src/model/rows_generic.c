@@ -7,7 +7,7 @@
 
 const struct rows_kernels *rows_kernels_generic(void)
 {
-    static const struct rows_kernels kernels = {"generic", kernel_unpack, kernel_dot_rows, kernel_add_rows,
-                                                kernel_multiply};
+    static const struct rows_kernels kernels = {"generic", kernel_unpack, kernel_dot_rows,
+                                                kernel_add_rows, kernel_multiply};
     return &kernels;
 }

@@ -5,7 +5,8 @@
 
 static double half(const unsigned char *source)
 {
-    unsigned bits = source[0] | (unsigned)source[1] << 8, exponent = bits >> 10 & 31, fraction = bits & 1023;
+    unsigned bits = source[0] | (unsigned)source[1] << 8, exponent = bits >> 10 & 31,
+             fraction = bits & 1023;
     double size = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, (int)exponent - 25);
     if (exponent == 31)
         size = fraction ? NAN : INFINITY;
@@ -37,31 +38,33 @@ double rows_naive_value(enum tensor_type type, const void *source, size_t index)
         return half(group) * (double)(signed char)group[2 + place];
     case TENSOR_Q4_0:
         group = bytes + index / 32 * 18;
-        return half(group) * (place < 16 ? (group[2 + place] & 15) - 8 : (group[2 + place - 16] >> 4) - 8);
+        return half(group) *
+               (place < 16 ? (group[2 + place] & 15) - 8 : (group[2 + place - 16] >> 4) - 8);
     }
     return NAN;
 }
 
-void rows_naive_dot(enum tensor_type type, const void *rows, size_t row_count, size_t width, const float *vectors,
-                    size_t vector_stride, double *out)
+void rows_naive_dot(enum tensor_type type, const void *rows, size_t row_count, size_t width,
+                    const float *vectors, size_t vector_stride, double *out)
 {
     for (size_t r = 0; r < row_count; r++) {
         out[r] = 0;
         for (size_t i = 0; i < width; i++)
-            out[r] += rows_naive_value(type, rows, r * width + i) * (double)vectors[r * vector_stride + i];
+            out[r] += rows_naive_value(type, rows, r * width + i) *
+                      (double)vectors[r * vector_stride + i];
     }
 }
 
-void rows_naive_add(enum tensor_type type, const void *rows, size_t row_count, size_t width, const float *weights,
-                    double *sum)
+void rows_naive_add(enum tensor_type type, const void *rows, size_t row_count, size_t width,
+                    const float *weights, double *sum)
 {
     for (size_t r = 0; r < row_count; r++)
         for (size_t i = 0; i < width; i++)
             sum[i] += rows_naive_value(type, rows, r * width + i) * (double)weights[r];
 }
 
-void rows_naive_multiply(enum tensor_type type, const void *rows, size_t row_count, size_t width, const float *inputs,
-                         size_t input_count, double *out)
+void rows_naive_multiply(enum tensor_type type, const void *rows, size_t row_count, size_t width,
+                         const float *inputs, size_t input_count, double *out)
 {
     for (size_t n = 0; n < input_count; n++)
         rows_naive_dot(type, rows, row_count, width, inputs + n * width, 0, out + n * row_count);

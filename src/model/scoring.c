@@ -1,5 +1,5 @@
-/* Here keys are rotated to their offset once for all queries; a sequence, with a query or two at a time, does it the
- * other way round. */
+/* Here keys are rotated to their offset once for all queries; a sequence, with a query or two at a
+ * time, does it the other way round. */
 #include "src/model/scoring.h"
 
 #include "src/model/kernels.h"
@@ -14,13 +14,15 @@ enum { QUERIES_AT_ONCE = 12 };
 
 struct scoring {
     const struct model_shape *shape;
-    size_t query_count; /* for one memory layer and KV head: the group's heads times the prompt's tokens */
+    size_t query_count; /* for one memory layer and KV head: the group's heads times the prompt's
+                           tokens */
     float *queries;     /* [M][G][query_count][W]: far queries, scaled by 1 / sqrt(W) */
     float *turns;       /* [N][2*W]: to each offset in a block */
 };
 
 /* Vectors [M][G][W], all rotated by the same distance. */
-static void rotate_all(const struct model_shape *shape, int64_t distance, const float *vectors, float *rotated)
+static void rotate_all(const struct model_shape *shape, int64_t distance, const float *vectors,
+                       float *rotated)
 {
     size_t width = shape->head_width, count = (size_t)shape->memory_layer_count * shape->kv_heads;
     float turn[2 * LIMIT_HEAD_WIDTH];
@@ -33,7 +35,8 @@ static void rotate_all(const struct model_shape *shape, int64_t distance, const 
         kernel_rotate(turn, width, vectors + i * width, rotated + i * width);
 }
 
-void scoring_rotate_landmark(const struct model_shape *shape, const float *landmark_key, float *rotated)
+void scoring_rotate_landmark(const struct model_shape *shape, const float *landmark_key,
+                             float *rotated)
 {
     rotate_all(shape, shape->block_tokens, landmark_key, rotated);
 }
@@ -43,11 +46,12 @@ void scoring_turn_query(const struct model_shape *shape, const float *pooled, fl
     rotate_all(shape, -(int64_t)shape->block_tokens, pooled, turned);
 }
 
-static void collect_queries(const struct scoring *scoring, const struct sequence *prompt, size_t m, size_t g,
-                            float *queries)
+static void collect_queries(const struct scoring *scoring, const struct sequence *prompt, size_t m,
+                            size_t g, float *queries)
 {
     const struct model_shape *shape = scoring->shape;
-    size_t group = shape->heads / shape->kv_heads, width = shape->head_width, tokens = sequence_tokens(prompt);
+    size_t group = shape->heads / shape->kv_heads, width = shape->head_width,
+           tokens = sequence_tokens(prompt);
     float factor = 1.0f / sqrtf((float)width);
     for (size_t i = 0; i < scoring->query_count; i++) {
         const float *query = sequence_far_query(prompt, m, g * group + i / tokens, i % tokens);
@@ -56,11 +60,13 @@ static void collect_queries(const struct scoring *scoring, const struct sequence
     }
 }
 
-static enum lmk_status prepare(struct scoring *scoring, const struct sequence *prompt, struct lmk_error *error)
+static enum lmk_status prepare(struct scoring *scoring, const struct sequence *prompt,
+                               struct lmk_error *error)
 {
     const struct model_shape *shape = scoring->shape;
     size_t width = shape->head_width, heads = (size_t)shape->memory_layer_count * shape->kv_heads;
-    size_t size = heads * scoring->query_count * width, turn_size = 2 * (size_t)shape->block_tokens * width;
+    size_t size = heads * scoring->query_count * width,
+           turn_size = 2 * (size_t)shape->block_tokens * width;
     struct rotary rotary;
     scoring->queries = malloc(size * sizeof(float));
     scoring->turns = malloc(turn_size * sizeof(float));
@@ -77,8 +83,8 @@ static enum lmk_status prepare(struct scoring *scoring, const struct sequence *p
     return LMK_OK;
 }
 
-enum lmk_status scoring_open(struct scoring **scoring, const struct lmk_model *model, const struct sequence *prompt,
-                             struct lmk_error *error)
+enum lmk_status scoring_open(struct scoring **scoring, const struct lmk_model *model,
+                             const struct sequence *prompt, struct lmk_error *error)
 {
     *scoring = NULL;
     if (sequence_tokens(prompt) == 0)
@@ -106,7 +112,8 @@ void scoring_close(struct scoring *scoring)
     free(scoring);
 }
 
-/* Log-sum-exp of one query's scores [N], which become probabilities and are added to token_scores (may be NULL). */
+/* Log-sum-exp of one query's scores [N], which become probabilities and are added to token_scores
+ * (may be NULL). */
 static double take_query(float *scores, size_t tokens, float *token_scores)
 {
     float maximum, sum = kernel_exponentials(scores, tokens, &maximum);
@@ -115,10 +122,13 @@ static double take_query(float *scores, size_t tokens, float *token_scores)
     return (double)(maximum + logf(sum));
 }
 
-/* The sum of the log-sum-exps of one memory layer's KV head `i` (of all layers), with the keys [N][W] rotated. */
-static double score_head(const struct scoring *scoring, size_t i, const float *keys, float *token_scores)
+/* The sum of the log-sum-exps of one memory layer's KV head `i` (of all layers), with the keys
+ * [N][W] rotated. */
+static double score_head(const struct scoring *scoring, size_t i, const float *keys,
+                         float *token_scores)
 {
-    size_t tokens = scoring->shape->block_tokens, width = scoring->shape->head_width, count = scoring->query_count;
+    size_t tokens = scoring->shape->block_tokens, width = scoring->shape->head_width,
+           count = scoring->query_count;
     const float *queries = scoring->queries + i * count * width;
     float scores[QUERIES_AT_ONCE * LIMIT_BLOCK_TOKENS];
     double sum = 0;
@@ -131,11 +141,13 @@ static double score_head(const struct scoring *scoring, size_t i, const float *k
     return sum;
 }
 
-double scoring_block(const struct scoring *scoring, enum tensor_type type, const void *keys, float *token_scores)
+double scoring_block(const struct scoring *scoring, enum tensor_type type, const void *keys,
+                     float *token_scores)
 {
     const struct model_shape *shape = scoring->shape;
     size_t tokens = shape->block_tokens, width = shape->head_width;
-    size_t heads = (size_t)shape->memory_layer_count * shape->kv_heads, bytes = rows_bytes(type, tokens * width);
+    size_t heads = (size_t)shape->memory_layer_count * shape->kv_heads,
+           bytes = rows_bytes(type, tokens * width);
     float rotated[LIMIT_BLOCK_TOKENS * LIMIT_HEAD_WIDTH];
     double sum = 0;
     if (token_scores)
@@ -143,7 +155,8 @@ double scoring_block(const struct scoring *scoring, enum tensor_type type, const
     for (size_t i = 0; i < heads; i++) {
         rows_unpack(type, (const char *)keys + i * bytes, rotated, tokens * width);
         for (size_t t = 0; t < tokens; t++)
-            kernel_rotate(scoring->turns + t * 2 * width, width, rotated + t * width, rotated + t * width);
+            kernel_rotate(scoring->turns + t * 2 * width, width, rotated + t * width,
+                          rotated + t * width);
         sum += score_head(scoring, i, rotated, token_scores);
     }
     return sum / (double)(heads * scoring->query_count);

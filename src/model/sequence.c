@@ -13,19 +13,27 @@ enum { LEAST_CAPACITY = 128 };
 /* ---- opening and closing */
 
 /* The buffers of a chunk, by their floats for one row. */
-static enum lmk_status open_chunk(struct chunk *chunk, const struct model_shape *shape, struct lmk_error *error)
+static enum lmk_status open_chunk(struct chunk *chunk, const struct model_shape *shape,
+                                  struct lmk_error *error)
 {
-    size_t query_width = (size_t)shape->heads * shape->head_width, kv_width = (size_t)shape->kv_heads * shape->head_width;
+    size_t query_width = (size_t)shape->heads * shape->head_width,
+           kv_width = (size_t)shape->kv_heads * shape->head_width;
     const struct {
         float **buffer;
         size_t width;
     } buffers[] = {
-        {&chunk->hidden, shape->width},     {&chunk->normed, shape->width},
-        {&chunk->queries, query_width},     {&chunk->far_queries, query_width},
-        {&chunk->keys, kv_width},           {&chunk->values, kv_width},
-        {&chunk->attention, query_width},   {&chunk->gate, shape->feed_forward},
-        {&chunk->up, shape->feed_forward},  {&chunk->projected, shape->width},
-        {&chunk->turns, 2 * (size_t)shape->head_width}, {&chunk->far_turns, 2 * (size_t)shape->head_width},
+        {&chunk->hidden, shape->width},
+        {&chunk->normed, shape->width},
+        {&chunk->queries, query_width},
+        {&chunk->far_queries, query_width},
+        {&chunk->keys, kv_width},
+        {&chunk->values, kv_width},
+        {&chunk->attention, query_width},
+        {&chunk->gate, shape->feed_forward},
+        {&chunk->up, shape->feed_forward},
+        {&chunk->projected, shape->width},
+        {&chunk->turns, 2 * (size_t)shape->head_width},
+        {&chunk->far_turns, 2 * (size_t)shape->head_width},
     };
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         *buffers[i].buffer = malloc(SEQUENCE_CHUNK * buffers[i].width * sizeof(float));
@@ -37,9 +45,9 @@ static enum lmk_status open_chunk(struct chunk *chunk, const struct model_shape 
 
 static void close_chunk(struct chunk *chunk)
 {
-    float *const buffers[] = {chunk->hidden, chunk->normed, chunk->queries, chunk->far_queries,
-                              chunk->keys, chunk->values, chunk->attention, chunk->gate,
-                              chunk->up, chunk->projected, chunk->turns, chunk->far_turns};
+    float *const buffers[] = {chunk->hidden, chunk->normed,    chunk->queries,   chunk->far_queries,
+                              chunk->keys,   chunk->values,    chunk->attention, chunk->gate,
+                              chunk->up,     chunk->projected, chunk->turns,     chunk->far_turns};
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
         free(buffers[i]);
     free(chunk->chosen);
@@ -50,7 +58,8 @@ static enum lmk_status open_turns(struct sequence *sequence, struct lmk_error *e
 {
     const struct model_shape *shape = sequence->shape;
     size_t size = (size_t)shape->block_rows * 2 * shape->head_width;
-    enum lmk_status status = rotary_open(&sequence->rotary, shape->head_width, shape->rope_base, error);
+    enum lmk_status status =
+        rotary_open(&sequence->rotary, shape->head_width, shape->rope_base, error);
     if (status)
         return status;
     sequence->offset_turns = malloc(size * sizeof(float));
@@ -59,7 +68,8 @@ static enum lmk_status open_turns(struct sequence *sequence, struct lmk_error *e
         return error_memory(error, 2 * size * sizeof(float));
     rotary_turns(&sequence->rotary, 0, shape->block_rows, sequence->offset_turns);
     for (size_t i = 0; i < shape->block_rows; i++)
-        rotary_turn(&sequence->rotary, -(int64_t)i, sequence->inverse_turns + i * 2 * shape->head_width);
+        rotary_turn(&sequence->rotary, -(int64_t)i,
+                    sequence->inverse_turns + i * 2 * shape->head_width);
     return LMK_OK;
 }
 
@@ -76,8 +86,8 @@ static enum lmk_status open_parts(struct sequence *sequence, struct lmk_error *e
     return status ? status : open_chunk(&sequence->chunk, shape, error);
 }
 
-enum lmk_status sequence_open(struct sequence **sequence, const struct lmk_model *model, size_t max_tokens,
-                              bool queries_only, struct lmk_error *error)
+enum lmk_status sequence_open(struct sequence **sequence, const struct lmk_model *model,
+                              size_t max_tokens, bool queries_only, struct lmk_error *error)
 {
     *sequence = NULL;
     if (max_tokens == 0)
@@ -129,7 +139,8 @@ static enum lmk_status check_unused(const struct sequence *sequence, struct lmk_
 {
     if (sequence->rows || sequence->block_count || sequence->selector.choose)
         return error_set(error, LMK_USAGE,
-                         "The blocks that a prompt reads are set once, before its first token; open another sequence.");
+                         "The blocks that a prompt reads are set once, before its first token; "
+                         "open another sequence.");
     return LMK_OK;
 }
 
@@ -144,23 +155,27 @@ static enum lmk_status open_slots(struct sequence *sequence, size_t count, struc
     if (!sequence->slot_turns)
         return error_memory(error, count * width * sizeof(float));
     for (size_t i = 0; i < count; i++)
-        rotary_turn(&sequence->rotary, -(int64_t)(i * shape->block_rows), sequence->slot_turns + i * width);
+        rotary_turn(&sequence->rotary, -(int64_t)(i * shape->block_rows),
+                    sequence->slot_turns + i * width);
     sequence->slot_count = count;
     return LMK_OK;
 }
 
-static enum lmk_status check_slots(const struct model_shape *shape, const struct memory_block *blocks, size_t count,
+static enum lmk_status check_slots(const struct model_shape *shape,
+                                   const struct memory_block *blocks, size_t count,
                                    struct lmk_error *error)
 {
     for (size_t i = 0; i < count && shape->positions == POSITIONS_STINGY; i++)
         if (blocks[i].slot > count)
-            return error_set(error, LMK_USAGE, "Block %zu of %zu has slot %u; slots go from 0 to the number of blocks.",
-                             i, count, blocks[i].slot);
+            return error_set(
+                error, LMK_USAGE,
+                "Block %zu of %zu has slot %u; slots go from 0 to the number of blocks.", i, count,
+                blocks[i].slot);
     return LMK_OK;
 }
 
-static enum lmk_status copy_blocks(struct sequence *sequence, const struct memory_block *blocks, size_t count,
-                                   struct lmk_error *error)
+static enum lmk_status copy_blocks(struct sequence *sequence, const struct memory_block *blocks,
+                                   size_t count, struct lmk_error *error)
 {
     size_t masses = (size_t)sequence->shape->memory_layer_count * sequence->shape->heads * count;
     sequence->blocks = calloc(count, sizeof *blocks);
@@ -175,8 +190,8 @@ static enum lmk_status copy_blocks(struct sequence *sequence, const struct memor
     return LMK_OK;
 }
 
-enum lmk_status sequence_set_memory(struct sequence *sequence, const struct memory_block *blocks, size_t count,
-                                    struct lmk_error *error)
+enum lmk_status sequence_set_memory(struct sequence *sequence, const struct memory_block *blocks,
+                                    size_t count, struct lmk_error *error)
 {
     enum lmk_status status = check_unused(sequence, error);
     if (status || count == 0)
@@ -187,7 +202,8 @@ enum lmk_status sequence_set_memory(struct sequence *sequence, const struct memo
     return status ? status : copy_blocks(sequence, blocks, count, error);
 }
 
-enum lmk_status sequence_set_selector(struct sequence *sequence, const struct memory_selector *selector,
+enum lmk_status sequence_set_selector(struct sequence *sequence,
+                                      const struct memory_selector *selector,
                                       struct lmk_error *error)
 {
     struct chunk *chunk = &sequence->chunk;
@@ -210,20 +226,22 @@ enum lmk_status sequence_set_selector(struct sequence *sequence, const struct me
 /* Moves [G][old][W] to [G][new][W]. */
 static bool grow_rows(float **rows, size_t heads, size_t width, size_t used, size_t old, size_t new)
 {
-    float *grown = malloc(heads * new * width * sizeof *grown);
+    float *grown = malloc(heads * new *width * sizeof *grown);
     if (!grown)
         return false;
     for (size_t g = 0; g < heads && used; g++)
-        memcpy(grown + g * new * width, *rows + g * old * width, used * width * sizeof *grown);
+        memcpy(grown + g * new *width, *rows + g * old * width, used * width * sizeof *grown);
     free(*rows);
     *rows = grown;
     return true;
 }
 
-static enum lmk_status grow_caches(struct sequence *sequence, size_t capacity, struct lmk_error *error)
+static enum lmk_status grow_caches(struct sequence *sequence, size_t capacity,
+                                   struct lmk_error *error)
 {
     const struct model_shape *shape = sequence->shape;
-    size_t heads = shape->kv_heads, width = shape->head_width, used = sequence->rows, old = sequence->row_capacity;
+    size_t heads = shape->kv_heads, width = shape->head_width, used = sequence->rows,
+           old = sequence->row_capacity;
     uint32_t layers = sequence->queries_only ? model_top_memory_layer(shape) : shape->layers;
     for (uint32_t i = 0; i < layers; i++) {
         struct layer_cache *cache = &sequence->caches[i];
@@ -237,7 +255,8 @@ static enum lmk_status grow_caches(struct sequence *sequence, size_t capacity, s
     return LMK_OK;
 }
 
-static enum lmk_status grow_queries(struct sequence *sequence, size_t capacity, struct lmk_error *error)
+static enum lmk_status grow_queries(struct sequence *sequence, size_t capacity,
+                                    struct lmk_error *error)
 {
     const struct model_shape *shape = sequence->shape;
     size_t size = capacity * shape->heads * shape->head_width * sizeof(float);
@@ -270,7 +289,8 @@ static enum lmk_status reserve_scratch(struct sequence *sequence, struct lmk_err
     return sequence->scratch ? LMK_OK : error_memory(error, threads * size * sizeof(float));
 }
 
-static enum lmk_status reserve(struct sequence *sequence, size_t rows, size_t tokens, struct lmk_error *error)
+static enum lmk_status reserve(struct sequence *sequence, size_t rows, size_t tokens,
+                               struct lmk_error *error)
 {
     enum lmk_status status = LMK_OK;
     if (rows > sequence->row_capacity)
@@ -282,17 +302,19 @@ static enum lmk_status reserve(struct sequence *sequence, size_t rows, size_t to
 
 /* ---- running */
 
-/* Takes tokens for the next chunk, a landmark after every N of them; it waits for the token behind it, as nothing
- * before that one sees it. */
+/* Takes tokens for the next chunk, a landmark after every N of them; it waits for the token behind
+ * it, as nothing before that one sees it. */
 static void fill_chunk(struct sequence *sequence, const uint32_t *tokens, size_t count)
 {
     struct chunk *chunk = &sequence->chunk;
     chunk->first = sequence->rows;
     chunk->rows = chunk->tokens = 0;
     while (chunk->rows < SEQUENCE_CHUNK && chunk->tokens < count) {
-        bool is_landmark = (chunk->first + chunk->rows) % sequence->shape->block_rows == sequence->shape->block_tokens;
+        bool is_landmark = (chunk->first + chunk->rows) % sequence->shape->block_rows ==
+                           sequence->shape->block_tokens;
         chunk->is_landmark[chunk->rows] = is_landmark;
-        chunk->ids[chunk->rows++] = is_landmark ? sequence->shape->landmark_id : tokens[chunk->tokens++];
+        chunk->ids[chunk->rows++] =
+            is_landmark ? sequence->shape->landmark_id : tokens[chunk->tokens++];
     }
 }
 
@@ -304,33 +326,37 @@ static size_t find_logits(struct sequence *sequence, size_t first, float *logits
     size_t width = sequence->shape->width, count = 0;
     for (size_t t = first; t < chunk->rows; t++)
         if (!chunk->is_landmark[t])
-            kernel_rms_norm(chunk->hidden + t * width, 1, width, model->output_norm, sequence->shape->norm_epsilon,
-                            chunk->normed + count++ * width);
-    rows_multiply(model->output.type, model->output.data, model->output.rows, width, chunk->normed, count, logits);
+            kernel_rms_norm(chunk->hidden + t * width, 1, width, model->output_norm,
+                            sequence->shape->norm_epsilon, chunk->normed + count++ * width);
+    rows_multiply(model->output.type, model->output.data, model->output.rows, width, chunk->normed,
+                  count, logits);
     return count;
 }
 
-static enum lmk_status check_feed(const struct sequence *sequence, const uint32_t *tokens, size_t count,
-                                  const float *logits, struct lmk_error *error)
+static enum lmk_status check_feed(const struct sequence *sequence, const uint32_t *tokens,
+                                  size_t count, const float *logits, struct lmk_error *error)
 {
     assert(!logits || !sequence->queries_only);
     if (count > sequence->max_tokens - sequence->tokens)
-        return error_set(error, LMK_USAGE, "The prompt and its answer are longer than the %zu tokens allowed.",
+        return error_set(error, LMK_USAGE,
+                         "The prompt and its answer are longer than the %zu tokens allowed.",
                          sequence->max_tokens);
     for (size_t i = 0; i < count; i++)
         if (tokens[i] >= sequence->shape->vocabulary)
-            return error_set(error, LMK_USAGE, "Token %u at place %zu is none of the model's %u tokens.", tokens[i], i,
-                             sequence->shape->vocabulary);
+            return error_set(error, LMK_USAGE,
+                             "Token %u at place %zu is none of the model's %u tokens.", tokens[i],
+                             i, sequence->shape->vocabulary);
     return LMK_OK;
 }
 
-enum lmk_status sequence_feed(struct sequence *sequence, const uint32_t *tokens, size_t count, float *logits,
-                              struct lmk_error *error)
+enum lmk_status sequence_feed(struct sequence *sequence, const uint32_t *tokens, size_t count,
+                              float *logits, struct lmk_error *error)
 {
     size_t landmarks = (sequence->tokens + count) / sequence->shape->block_tokens;
     enum lmk_status status = check_feed(sequence, tokens, count, logits, error);
     if (!status)
-        status = reserve(sequence, sequence->tokens + count + landmarks, sequence->tokens + count, error);
+        status = reserve(sequence, sequence->tokens + count + landmarks, sequence->tokens + count,
+                         error);
     while (count && !status) {
         struct chunk *chunk = &sequence->chunk;
         fill_chunk(sequence, tokens, count);

@@ -1,4 +1,5 @@
-/* Attention of a sequence's rows to its own rows, and the grouped softmax that brings in other blocks. */
+/* Attention of a sequence's rows to its own rows, and the grouped softmax that brings in other
+ * blocks. */
 #include "src/model/limits.h"
 #include "src/model/rows.h"
 #include "src/model/sequence_state.h"
@@ -13,10 +14,10 @@ enum { LEAST_PARALLEL_PRODUCTS = 1 << 17 };
 struct view {
     struct sequence *sequence;
     const struct layer_cache *cache;
-    size_t row;              /* in the sequence */
-    size_t head, kv_head, m; /* m: memory layers only */
-    const float *query;      /* [W], rotated to its position, scaled */
-    const float *far_query;  /* [W], memory layers only, scaled */
+    size_t row;                               /* in the sequence */
+    size_t head, kv_head, m;                  /* m: memory layers only */
+    const float *query;                       /* [W], rotated to its position, scaled */
+    const float *far_query;                   /* [W], memory layers only, scaled */
     const struct memory_block *const *blocks; /* stored blocks that it reads */
     size_t block_count;
     float *scratch; /* of this thread */
@@ -25,43 +26,49 @@ struct view {
 
 static const float *cached(const struct view *view, const float *rows, size_t row)
 {
-    return rows + (view->kv_head * view->sequence->row_capacity + row) * view->sequence->shape->head_width;
+    return rows +
+           (view->kv_head * view->sequence->row_capacity + row) * view->sequence->shape->head_width;
 }
 
-static void score(const struct view *view, const float *query, const float *keys, size_t row, size_t count,
-                  float *scores)
+static void score(const struct view *view, const float *query, const float *keys, size_t row,
+                  size_t count, float *scores)
 {
-    rows_dot(TENSOR_F32, cached(view, keys, row), count, view->sequence->shape->head_width, query, 0, scores);
+    rows_dot(TENSOR_F32, cached(view, keys, row), count, view->sequence->shape->head_width, query,
+             0, scores);
 }
 
 static void add_values(const struct view *view, size_t row, size_t count, const float *weights)
 {
-    rows_add(TENSOR_F32, cached(view, view->cache->values, row), count, view->sequence->shape->head_width, weights,
-             view->out);
+    rows_add(TENSOR_F32, cached(view, view->cache->values, row), count,
+             view->sequence->shape->head_width, weights, view->out);
 }
 
 static void attend_local(const struct view *view)
 {
     size_t window = view->sequence->shape->window;
-    size_t first = view->row + 1 > window ? view->row + 1 - window : 0, count = view->row + 1 - first;
+    size_t first = view->row + 1 > window ? view->row + 1 - window : 0,
+           count = view->row + 1 - first;
     score(view, view->query, view->cache->keys, first, count, view->scratch);
     kernel_softmax(view->scratch, count);
     add_values(view, first, count, view->scratch);
 }
 
 /* Scores of rows of an earlier block, at their true distance or as far ones. */
-static void score_block(const struct view *view, size_t block, size_t row, size_t count, float *scores)
+static void score_block(const struct view *view, size_t block, size_t row, size_t count,
+                        float *scores)
 {
     const struct model_shape *shape = view->sequence->shape;
-    bool is_far = shape->positions == POSITIONS_SLOT && view->row / shape->block_rows - block >= shape->near_blocks;
-    score(view, is_far ? view->far_query : view->query, is_far ? view->cache->far_keys : view->cache->keys, row, count,
-          scores);
+    bool is_far = shape->positions == POSITIONS_SLOT &&
+                  view->row / shape->block_rows - block >= shape->near_blocks;
+    score(view, is_far ? view->far_query : view->query,
+          is_far ? view->cache->far_keys : view->cache->keys, row, count, scores);
 }
 
 /* The softmax within an earlier block of the sequence, times its landmark's probability. */
 static void read_block(const struct view *view, size_t block, float gate, float *scores)
 {
-    size_t tokens = view->sequence->shape->block_tokens, row = block * view->sequence->shape->block_rows;
+    size_t tokens = view->sequence->shape->block_tokens,
+           row = block * view->sequence->shape->block_rows;
     score_block(view, block, row, tokens, scores);
     kernel_softmax(scores, tokens);
     for (size_t i = 0; i < tokens; i++)
@@ -78,7 +85,8 @@ static void keep_mass(const struct view *view, const float *gates)
                count * sizeof *gates);
 }
 
-/* The grouped softmax of design section 2. A row that is itself a landmark sees the tokens of its block only. */
+/* The grouped softmax of design section 2. A row that is itself a landmark sees the tokens of its
+ * block only. */
 static void attend_memory(const struct view *view)
 {
     const struct model_shape *shape = view->sequence->shape;
@@ -87,11 +95,13 @@ static void attend_memory(const struct view *view)
     size_t own = view->row - start < tokens ? view->row - start + 1 : tokens;
     size_t earliest = block > shape->reach ? block - shape->reach : 0, gates = block - earliest;
     float *scores = view->scratch, *vectors = scores + tokens, *top = vectors + tokens * width;
-    struct far_reader reader = {view->sequence, view->m, view->kv_head, view->far_query, vectors, scores, -1};
+    struct far_reader reader = {view->sequence, view->m, view->kv_head, view->far_query, vectors,
+                                scores,         -1};
 
     score(view, view->query, view->cache->keys, start, own, top);
     for (size_t i = 0; i < gates; i++)
-        score_block(view, earliest + i, (earliest + i) * shape->block_rows + tokens, 1, top + own + i);
+        score_block(view, earliest + i, (earliest + i) * shape->block_rows + tokens, 1,
+                    top + own + i);
     for (size_t i = 0; i < view->block_count; i++)
         top[own + gates + i] = far_landmark_score(&reader, view->blocks[i]);
     kernel_softmax(top, own + gates + view->block_count);
@@ -124,7 +134,8 @@ static void scale(const float *vector, size_t width, float *scaled)
         scaled[i] = vector[i] * factor;
 }
 
-static void attend_head(struct sequence *sequence, const struct layer_cache *cache, int m, size_t t, size_t head)
+static void attend_head(struct sequence *sequence, const struct layer_cache *cache, int m, size_t t,
+                        size_t head)
 {
     const struct model_shape *shape = sequence->shape;
     size_t width = shape->head_width, place = (t * shape->heads + head) * width;
@@ -135,7 +146,8 @@ static void attend_head(struct sequence *sequence, const struct layer_cache *cac
                         .head = head,
                         .kv_head = head / (shape->heads / shape->kv_heads),
                         .query = query,
-                        .scratch = sequence->scratch + (size_t)omp_get_thread_num() * sequence->scratch_size,
+                        .scratch = sequence->scratch +
+                                   (size_t)omp_get_thread_num() * sequence->scratch_size,
                         .out = sequence->chunk.attention + place};
     memset(view.out, 0, width * sizeof *view.out);
     scale(sequence->chunk.queries + place, width, query);
@@ -165,7 +177,8 @@ void sequence_attend(struct sequence *sequence, uint32_t layer, int m)
     const struct model_shape *shape = sequence->shape;
     size_t heads = shape->heads, count = sequence->chunk.rows * heads;
     size_t products = 2 * count * visible_rows(sequence, m) * shape->head_width;
-#pragma omp parallel for schedule(dynamic) num_threads(sequence->threads) if (products >= LEAST_PARALLEL_PRODUCTS)
+#pragma omp parallel for schedule(dynamic)                                                         \
+    num_threads(sequence->threads) if (products >= LEAST_PARALLEL_PRODUCTS)
     for (size_t i = 0; i < count; i++)
         attend_head(sequence, &sequence->caches[layer], m, i / heads, i % heads);
 }
@@ -174,7 +187,8 @@ size_t sequence_scratch_size(const struct sequence *sequence, size_t rows)
 {
     const struct model_shape *shape = sequence->shape;
     size_t blocks = sequence->selector.choose ? sequence->selector.k : sequence->block_count;
-    size_t memory = (size_t)shape->block_tokens * (2 + shape->head_width) + rows / shape->block_rows + blocks;
+    size_t memory =
+        (size_t)shape->block_tokens * (2 + shape->head_width) + rows / shape->block_rows + blocks;
     size_t local = rows < shape->window ? rows : shape->window;
     size_t size = memory > local ? memory : local;
     return (size + 31) / 16 * 16; /* whole cache lines, and one between threads */

@@ -1,5 +1,5 @@
-/* What a sequence holds, for the files that run it. Letters as in model.h; T: rows run together, at most
- * SEQUENCE_CHUNK. */
+/* What a sequence holds, for the files that run it. Letters as in model.h; T: rows run together, at
+ * most SEQUENCE_CHUNK. */
 #ifndef MODEL_SEQUENCE_STATE_H
 #define MODEL_SEQUENCE_STATE_H
 
@@ -9,14 +9,16 @@
 
 enum {
     SEQUENCE_CHUNK = 64,
-    /* Blocks behind which a far query stands in the first pass with stingy positions: as many as an answer reads. */
+    /* Blocks behind which a far query stands in the first pass with stingy positions: as many as an
+       answer reads. */
     SEQUENCE_DEFAULT_BLOCKS = 8
 };
 
 /* Keys and values of one layer, [G][capacity][W]. */
 struct layer_cache {
     float *keys;     /* rotated to their position */
-    float *far_keys; /* memory layers with slot positions: rotated to their offset in the block; else NULL */
+    float *far_keys; /* memory layers with slot positions: rotated to their offset in the block;
+                        else NULL */
     float *values;
 };
 
@@ -27,15 +29,15 @@ struct chunk {
     size_t tokens; /* rows that are no landmarks */
     uint32_t ids[SEQUENCE_CHUNK];
     bool is_landmark[SEQUENCE_CHUNK];
-    float *hidden, *normed;                      /* [T][D] */
-    float *queries, *far_queries;                /* [T][H][W] */
-    float *keys, *values;                        /* [T][G][W] */
-    float *attention;                            /* [T][H][W] */
-    float *gate, *up;                            /* [T][F] */
-    float *projected;                            /* [T][D] */
-    float *turns, *far_turns;                    /* [T][2*W] */
-    const struct memory_block **chosen;          /* [T][H][k], with a selector */
-    size_t *chosen_counts;                       /* [T][H], with a selector */
+    float *hidden, *normed;             /* [T][D] */
+    float *queries, *far_queries;       /* [T][H][W] */
+    float *keys, *values;               /* [T][G][W] */
+    float *attention;                   /* [T][H][W] */
+    float *gate, *up;                   /* [T][F] */
+    float *projected;                   /* [T][D] */
+    float *turns, *far_turns;           /* [T][2*W] */
+    const struct memory_block **chosen; /* [T][H][k], with a selector */
+    size_t *chosen_counts;              /* [T][H], with a selector */
 };
 
 struct sequence {
@@ -44,9 +46,9 @@ struct sequence {
     bool queries_only;
     size_t max_tokens, tokens;
     size_t rows, row_capacity; /* tokens and landmarks so far; rows that the caches have room for */
-    struct layer_cache *caches; /* [L] */
-    float *far_queries[LIMIT_MEMORY_LAYERS];    /* by memory layer, [token capacity][H][W] */
-    size_t query_capacity;      /* tokens that far_queries has room for */
+    struct layer_cache *caches;              /* [L] */
+    float *far_queries[LIMIT_MEMORY_LAYERS]; /* by memory layer, [token capacity][H][W] */
+    size_t query_capacity;                   /* tokens that far_queries has room for */
 
     struct rotary rotary;
     float *offset_turns;  /* [B][2*W]: forward to each offset in a block */
@@ -55,7 +57,7 @@ struct sequence {
     struct memory_block *blocks; /* [block_count]: of sequence_set_memory */
     const struct memory_block **block_pointers;
     size_t block_count;
-    float *slot_turns;  /* stingy only, [slot_count][2*W]: back from each slot */
+    float *slot_turns; /* stingy only, [slot_count][2*W]: back from each slot */
     size_t slot_count;
     struct memory_selector selector; /* choose NULL: none */
     float *mass;                     /* [M][H][block_count], of the last row */
@@ -67,15 +69,17 @@ struct sequence {
     bool has_logits;
 };
 
-/* Runs the rows of sequence->chunk through the layers; their hidden states are left in chunk.hidden. Errors: what a
- * selector gives. */
+/* Runs the rows of sequence->chunk through the layers; their hidden states are left in
+ * chunk.hidden. Errors: what a selector gives. */
 enum lmk_status sequence_run_layers(struct sequence *sequence, struct lmk_error *error);
 
-/* chunk.attention of a layer from chunk.queries (and chunk.far_queries), the chunk's own keys and values being in the
- * cache already. `m` is the number of the memory layer, or a negative number for local layers. */
+/* chunk.attention of a layer from chunk.queries (and chunk.far_queries), the chunk's own keys and
+ * values being in the cache already. `m` is the number of the memory layer, or a negative number
+ * for local layers. */
 void sequence_attend(struct sequence *sequence, uint32_t layer, int m);
 
-/* Floats of scratch memory that attention needs for each thread when the sequence has `rows` rows. */
+/* Floats of scratch memory that attention needs for each thread when the sequence has `rows` rows.
+ */
 size_t sequence_scratch_size(const struct sequence *sequence, size_t rows);
 
 /* How one query head sees stored blocks. */
@@ -83,9 +87,9 @@ struct far_reader {
     const struct sequence *sequence;
     size_t m, kv_head;
     const float *query; /* [W]: the far query, scaled by 1 / sqrt(W) */
-    float *vectors; /* [N][W]: scratch, the query turned back by each offset */
-    float *scores;  /* [N]: scratch */
-    int64_t slot;   /* that `vectors` is for; -1: not yet filled */
+    float *vectors;     /* [N][W]: scratch, the query turned back by each offset */
+    float *scores;      /* [N]: scratch */
+    int64_t slot;       /* that `vectors` is for; -1: not yet filled */
 };
 
 /* Score of a block's landmark. */

@@ -52,7 +52,8 @@ uint32_t *golden_ids(const cJSON *array, size_t *count)
     return ids;
 }
 
-void golden_compare(const char *what, const cJSON *expected, const float *values, size_t count, double tolerance)
+void golden_compare(const char *what, const cJSON *expected, const float *values, size_t count,
+                    double tolerance)
 {
     double size = 0, worst = 0;
     size_t i = 0;
@@ -68,7 +69,8 @@ void golden_compare(const char *what, const cJSON *expected, const float *values
         fail_msg("%s: off by %g where the largest value is %g", what, worst, size);
 }
 
-void golden_compare_logits(const char *what, const cJSON *pairs, const float *logits, double tolerance)
+void golden_compare_logits(const char *what, const cJSON *pairs, const float *logits,
+                           double tolerance)
 {
     float values[64];
     size_t count = 0;
@@ -77,16 +79,18 @@ void golden_compare_logits(const char *what, const cJSON *pairs, const float *lo
     cJSON_ArrayForEach(pair, pairs)
     {
         values[count++] = logits[(size_t)cJSON_GetArrayItem(pair, 0)->valuedouble];
-        cJSON_AddItemToArray(expected, cJSON_CreateNumber(cJSON_GetArrayItem(pair, 1)->valuedouble));
+        cJSON_AddItemToArray(expected,
+                             cJSON_CreateNumber(cJSON_GetArrayItem(pair, 1)->valuedouble));
     }
     golden_compare(what, expected, values, count, tolerance);
     cJSON_Delete(expected);
 }
 
-void golden_blocks_open(struct golden_blocks *blocks, const struct lmk_model *model, const uint32_t *tokens,
-                        size_t count)
+void golden_blocks_open(struct golden_blocks *blocks, const struct lmk_model *model,
+                        const uint32_t *tokens, size_t count)
 {
-    size_t landmark = model_landmark_width(&model->shape), tokens_in_block = model->shape.block_tokens;
+    size_t landmark = model_landmark_width(&model->shape),
+           tokens_in_block = model->shape.block_tokens;
     struct indexer *indexer;
     struct stream *stream;
     struct lmk_error error;
@@ -99,7 +103,8 @@ void golden_blocks_open(struct golden_blocks *blocks, const struct lmk_model *mo
     blocks->values = malloc(blocks->count * landmark * tokens_in_block * sizeof(float));
     assert_int_equal(indexer_open(&indexer, model, blocks->count, &error), LMK_OK);
     assert_int_equal(stream_open(&stream, indexer, &error), LMK_OK);
-    struct indexer_item item = {stream, padded, blocks->count, blocks->landmark_keys, blocks->keys, blocks->values};
+    struct indexer_item item = {stream,       padded,        blocks->count, blocks->landmark_keys,
+                                blocks->keys, blocks->values};
     indexer_run(indexer, &item, 1);
     stream_close(stream);
     indexer_close(indexer);

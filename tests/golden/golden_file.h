@@ -1,4 +1,5 @@
-/* Golden values as the reference implementation writes them, and the comparisons with ours. Failures are cmocka's. */
+/* Golden values as the reference implementation writes them, and the comparisons with ours.
+ * Failures are cmocka's. */
 #ifndef GOLDEN_GOLDEN_FILE_H
 #define GOLDEN_GOLDEN_FILE_H
 
@@ -18,10 +19,12 @@ const cJSON *golden_member(const cJSON *object, const char *path);
 /* An array of token ids, `count` of them, to be freed. */
 uint32_t *golden_ids(const cJSON *array, size_t *count);
 
-void golden_compare(const char *what, const cJSON *expected, const float *values, size_t count, double tolerance);
+void golden_compare(const char *what, const cJSON *expected, const float *values, size_t count,
+                    double tolerance);
 
 /* `pairs` is an array of [index, value]. */
-void golden_compare_logits(const char *what, const cJSON *pairs, const float *logits, double tolerance);
+void golden_compare_logits(const char *what, const cJSON *pairs, const float *logits,
+                           double tolerance);
 
 /* A document run through the indexer: what a collection would hold of it. */
 struct golden_blocks {
@@ -29,8 +32,8 @@ struct golden_blocks {
     float *landmark_keys; /* [count][M][G][W] */
     float *keys, *values; /* [count][M][G][N][W] */
 };
-void golden_blocks_open(struct golden_blocks *blocks, const struct lmk_model *model, const uint32_t *tokens,
-                        size_t count);
+void golden_blocks_open(struct golden_blocks *blocks, const struct lmk_model *model,
+                        const uint32_t *tokens, size_t count);
 void golden_blocks_close(struct golden_blocks *blocks);
 
 #endif

@@ -1,5 +1,5 @@
-/* Sequences against the reference's golden values: a document as a prompt, the question's first pass, the choice of
- * blocks, the second pass and the answer. */
+/* Sequences against the reference's golden values: a document as a prompt, the question's first
+ * pass, the choice of blocks, the second pass and the answer. */
 #include "src/model/rows.h"
 #include "tests/golden/golden_file.h"
 
@@ -75,7 +75,8 @@ static double surprise(const float *logits, size_t count, uint32_t token)
 
 static void check_document(const struct fixture *f)
 {
-    size_t vocabulary = f->model->shape.vocabulary, count = f->document_count, n = f->model->shape.block_tokens;
+    size_t vocabulary = f->model->shape.vocabulary, count = f->document_count,
+           n = f->model->shape.block_tokens;
     size_t padded = (count + n - 1) / n * n;
     uint32_t *tokens = calloc(padded, sizeof *tokens);
     for (size_t i = 0; i < padded; i++)
@@ -88,7 +89,8 @@ static void check_document(const struct fixture *f)
     {
         size_t at = (size_t)atoi(row->string), offset = at % (n + 1);
         if (offset < n)
-            golden_compare_logits("logits of a document", row, logits + (at / (n + 1) * n + offset) * vocabulary,
+            golden_compare_logits("logits of a document", row,
+                                  logits + (at / (n + 1) * n + offset) * vocabulary,
                                   GOLDEN_TOLERANCE);
     }
     double sum = 0;
@@ -114,8 +116,8 @@ static void check_pooled(const struct fixture *f, const struct sequence *sequenc
         const cJSON *heads = golden_member(f->question, path);
         for (size_t g = 0; g < shape->kv_heads; g++)
             golden_compare("pooled query", cJSON_GetArrayItem(heads, (int)g),
-                           pooled + (m * shape->kv_heads + g) * shape->head_width, shape->head_width,
-                           GOLDEN_TOLERANCE);
+                           pooled + (m * shape->kv_heads + g) * shape->head_width,
+                           shape->head_width, GOLDEN_TOLERANCE);
     }
     free(pooled);
 }
@@ -137,7 +139,8 @@ static void find_scores(const struct fixture *f, const struct sequence *sequence
             back += (double)turned[i] * (double)f->blocks.landmark_keys[b * width + i];
         }
         scores[b] = (float)(forward / sqrt(shape->head_width));
-        assert_float_equal(back / sqrt(shape->head_width), (double)scores[b], 1e-4 * fabs((double)scores[b]) + 1e-4);
+        assert_float_equal(back / sqrt(shape->head_width), (double)scores[b],
+                           1e-4 * fabs((double)scores[b]) + 1e-4);
     }
     free(pooled);
     free(turned);
@@ -169,14 +172,15 @@ static void check_first_pass(const struct fixture *f)
     feed(whole, f->prompt, f->prompt_count - 1, NULL);
     feed(whole, f->prompt + f->prompt_count - 1, 1, NULL);
     check_pooled(f, whole);
-    golden_compare_logits("logits without memory", golden_member(f->question, "logits_last_without_memory"),
+    golden_compare_logits("logits without memory",
+                          golden_member(f->question, "logits_last_without_memory"),
                           sequence_logits(whole), GOLDEN_TOLERANCE);
 
     float *scores = malloc(f->blocks.count * sizeof *scores);
     size_t chosen[BLOCKS_READ], expected_count;
     find_scores(f, queries, scores);
-    golden_compare("joint scores", golden_member(f->question, "joint_scores"), scores, f->blocks.count,
-                   GOLDEN_TOLERANCE);
+    golden_compare("joint scores", golden_member(f->question, "joint_scores"), scores,
+                   f->blocks.count, GOLDEN_TOLERANCE);
     size_t k = choose(scores, f->blocks.count, chosen);
     uint32_t *expected = golden_ids(golden_member(f->question, "chosen_blocks"), &expected_count);
     assert_int_equal(k, expected_count);
@@ -189,9 +193,11 @@ static void check_first_pass(const struct fixture *f)
 }
 
 /* The chosen blocks as a collection stores them; what it allocates is freed by free_memory. */
-static struct memory_block *make_memory(const struct fixture *f, enum tensor_type type, size_t *count)
+static struct memory_block *make_memory(const struct fixture *f, enum tensor_type type,
+                                        size_t *count)
 {
-    size_t width = model_landmark_width(&f->model->shape), size = width * f->model->shape.block_tokens;
+    size_t width = model_landmark_width(&f->model->shape),
+           size = width * f->model->shape.block_tokens;
     uint32_t *chosen = golden_ids(golden_member(f->question, "chosen_blocks"), count);
     struct memory_block *blocks = calloc(*count, sizeof *blocks);
     for (size_t i = 0; i < *count; i++) {
@@ -216,7 +222,8 @@ static void free_memory(struct memory_block *blocks, size_t count)
     free(blocks);
 }
 
-static void check_mass(const struct fixture *f, const struct sequence *sequence, size_t count, double tolerance)
+static void check_mass(const struct fixture *f, const struct sequence *sequence, size_t count,
+                       double tolerance)
 {
     const struct model_shape *shape = &f->model->shape;
     float *mass = malloc(shape->memory_layer_count * count * sizeof *mass);
@@ -224,7 +231,8 @@ static void check_mass(const struct fixture *f, const struct sequence *sequence,
     for (size_t m = 0; m < shape->memory_layer_count; m++) {
         char path[64];
         snprintf(path, sizeof path, "landmark_mass_last/%u", shape->memory_layers[m]);
-        golden_compare("landmark mass", golden_member(f->question, path), mass + m * count, count, tolerance);
+        golden_compare("landmark mass", golden_member(f->question, path), mass + m * count, count,
+                       tolerance);
     }
     free(mass);
 }
@@ -257,7 +265,8 @@ static void check_second_pass(const struct fixture *f, enum tensor_type type, do
     struct sequence *sequence = open_sequence(f, f->prompt_count + 64, false);
     assert_int_equal(sequence_set_memory(sequence, blocks, count, NULL), LMK_OK);
     feed(sequence, f->prompt, f->prompt_count, NULL);
-    golden_compare_logits("logits with the chosen blocks", golden_member(f->question, "logits_last_with_chosen_blocks"),
+    golden_compare_logits("logits with the chosen blocks",
+                          golden_member(f->question, "logits_last_with_chosen_blocks"),
                           sequence_logits(sequence), tolerance);
     check_mass(f, sequence, count, tolerance);
     if (type == TENSOR_F32)
@@ -266,14 +275,16 @@ static void check_second_pass(const struct fixture *f, enum tensor_type type, do
     free_memory(blocks, count);
 }
 
-/* A selector that gives every head and row the same blocks must come to what sequence_set_memory does. */
+/* A selector that gives every head and row the same blocks must come to what sequence_set_memory
+ * does. */
 struct fixed_choice {
     const struct memory_block *blocks;
     size_t count, heads;
 };
 
 static enum lmk_status choose_fixed(void *context, size_t m, const float *far_queries, size_t rows,
-                                    const struct memory_block **chosen, size_t *counts, struct lmk_error *error)
+                                    const struct memory_block **chosen, size_t *counts,
+                                    struct lmk_error *error)
 {
     const struct fixed_choice *choice = context;
     (void)m, (void)far_queries, (void)error;
@@ -294,7 +305,8 @@ static void check_selector(const struct fixture *f)
     struct memory_selector selector = {count, choose_fixed, &choice};
     assert_int_equal(sequence_set_selector(sequence, &selector, NULL), LMK_OK);
     feed(sequence, f->prompt, f->prompt_count, NULL);
-    golden_compare_logits("logits with a selector", golden_member(f->question, "logits_last_with_chosen_blocks"),
+    golden_compare_logits("logits with a selector",
+                          golden_member(f->question, "logits_last_with_chosen_blocks"),
                           sequence_logits(sequence), GOLDEN_TOLERANCE);
     check_answer(f, sequence);
     sequence_close(sequence);
@@ -316,8 +328,8 @@ static void run_case(void **state)
 enum { MOST_CASES = 256 };
 
 /* Adds a test for each golden file of a model in tests/golden that fits the pattern. */
-static size_t add_cases(const char *model, const char *pattern, struct CMUnitTest *tests, struct golden_case *cases,
-                        size_t count)
+static size_t add_cases(const char *model, const char *pattern, struct CMUnitTest *tests,
+                        struct golden_case *cases, size_t count)
 {
     char path[256];
     glob_t found;
@@ -327,7 +339,8 @@ static size_t add_cases(const char *model, const char *pattern, struct CMUnitTes
     snprintf(path, sizeof path, "tests/golden/%s.gguf", model);
     for (size_t i = 0; i < found.gl_pathc && count < MOST_CASES; i++, count++) {
         cases[count] = (struct golden_case){strdup(path), strdup(found.gl_pathv[i])};
-        tests[count] = (struct CMUnitTest){cases[count].values, run_case, NULL, NULL, &cases[count]};
+        tests[count] =
+            (struct CMUnitTest){cases[count].values, run_case, NULL, NULL, &cases[count]};
     }
     globfree(&found);
     return count;
@@ -345,7 +358,8 @@ static size_t collect_cases(struct CMUnitTest *tests, struct golden_case *cases)
     char *large = getenv("LMK_GOLDEN_MODEL");
     if (large && count < MOST_CASES) {
         cases[count] = (struct golden_case){strdup(large), strdup("tests/golden/golden.json")};
-        tests[count] = (struct CMUnitTest){cases[count].values, run_case, NULL, NULL, &cases[count]};
+        tests[count] =
+            (struct CMUnitTest){cases[count].values, run_case, NULL, NULL, &cases[count]};
         count++;
     }
     return count;

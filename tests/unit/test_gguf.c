@@ -1,5 +1,5 @@
-/* A file with every type of value is read back; files with flaws are refused with a sentence that names the file and
- * the place; no cut and no flipped byte may do more than that. */
+/* A file with every type of value is read back; files with flaws are refused with a sentence that
+ * names the file and the place; no cut and no flipped byte may do more than that. */
 #include "src/model/gguf.h"
 #include "tests/unit/gguf_image.h"
 #include "tests/unit/random_model.h"
@@ -21,15 +21,16 @@ static void start(struct gguf_image *image, uint64_t tensors, uint64_t keys)
     image_u64(image, keys);
 }
 
-static void add_key(struct gguf_image *image, const char *name, uint32_t type, const void *value, size_t size)
+static void add_key(struct gguf_image *image, const char *name, uint32_t type, const void *value,
+                    size_t size)
 {
     image_string(image, name);
     image_u32(image, type);
     image_append(image, value, size);
 }
 
-static void add_array(struct gguf_image *image, const char *name, uint32_t type, uint64_t count, const void *values,
-                      size_t size)
+static void add_array(struct gguf_image *image, const char *name, uint32_t type, uint64_t count,
+                      const void *values, size_t size)
 {
     image_string(image, name);
     image_u32(image, ARRAY);
@@ -38,8 +39,8 @@ static void add_array(struct gguf_image *image, const char *name, uint32_t type,
     image_append(image, values, size);
 }
 
-static void add_tensor(struct gguf_image *image, const char *name, uint64_t columns, uint64_t rows, uint32_t type,
-                       uint64_t offset)
+static void add_tensor(struct gguf_image *image, const char *name, uint64_t columns, uint64_t rows,
+                       uint32_t type, uint64_t offset)
 {
     image_string(image, name);
     image_u32(image, rows ? 2 : 1);
@@ -93,7 +94,8 @@ static struct gguf_image good_image(void)
     return image;
 }
 
-static enum lmk_status open_image(struct gguf **file, const struct gguf_image *image, struct lmk_error *error)
+static enum lmk_status open_image(struct gguf **file, const struct gguf_image *image,
+                                  struct lmk_error *error)
 {
     struct published_image published = image_publish(image);
     enum lmk_status status = gguf_open(file, published.path, error);
@@ -131,7 +133,8 @@ static void check_others(const struct gguf *file)
     struct gguf_string text, words[2];
     assert_true(gguf_bool(file, "yes", &yes) && yes);
     assert_false(gguf_bool(file, "u8", &yes));
-    assert_true(gguf_string(file, "text", &text) && text.size == 10 && !memcmp(text.text, "some words", 10));
+    assert_true(gguf_string(file, "text", &text) && text.size == 10 &&
+                !memcmp(text.text, "some words", 10));
     assert_false(gguf_string(file, "words", &text));
     assert_true(gguf_has(file, "text") && !gguf_has(file, "tex") && !gguf_has(file, "texts"));
     assert_true(gguf_array(file, "numbers", &count) && count == 3);
@@ -146,7 +149,8 @@ static void check_others(const struct gguf *file)
 
 static void check_tensors(const struct gguf *file)
 {
-    const struct gguf_tensor *vector = gguf_tensor(file, "vector"), *matrix = gguf_tensor(file, "matrix");
+    const struct gguf_tensor *vector = gguf_tensor(file, "vector"),
+                             *matrix = gguf_tensor(file, "matrix");
     assert_int_equal(gguf_tensor_count(file), 2);
     assert_ptr_equal(gguf_tensor_at(file, 1), matrix);
     assert_null(gguf_tensor(file, "other"));
@@ -177,13 +181,15 @@ struct visits {
     bool found_text;
 };
 
-static void visit(void *context, struct gguf_string key, uint32_t type, const void *value, size_t size)
+static void visit(void *context, struct gguf_string key, uint32_t type, const void *value,
+                  size_t size)
 {
     struct visits *visits = context;
     visits->count++;
     visits->bytes += size;
     if (key.size == 4 && !memcmp(key.text, "text", 4))
-        visits->found_text = type == STRING && size == 18 && !memcmp((const char *)value + 8, "some words", 10);
+        visits->found_text =
+            type == STRING && size == 18 && !memcmp((const char *)value + 8, "some words", 10);
 }
 
 static void test_keys_are_visited(void **state)
@@ -222,7 +228,8 @@ static void use_everything(const struct gguf *file)
     struct gguf_string words[8];
     size_t count;
     gguf_visit_keys(file, visit, &visits);
-    if (gguf_array(file, "words", &count) && count <= 8 && gguf_array_strings(file, "words", words, count))
+    if (gguf_array(file, "words", &count) && count <= 8 &&
+        gguf_array_strings(file, "words", words, count))
         for (size_t i = 0; i < count; i++)
             for (size_t j = 0; j < words[i].size; j++)
                 sum += (unsigned char)words[i].text[j];
@@ -231,7 +238,8 @@ static void use_everything(const struct gguf *file)
             sum += ((const unsigned char *)gguf_tensor_at(file, i)->data)[j];
 }
 
-/* One to three bytes changed at random: refused, or read without touching anything outside the file. */
+/* One to three bytes changed at random: refused, or read without touching anything outside the
+ * file. */
 static void test_flipped_bytes(void **state)
 {
     (void)state;
@@ -243,7 +251,8 @@ static void test_flipped_bytes(void **state)
         struct lmk_error error;
         image_append(&damaged, image.bytes, image.size);
         for (uint32_t flips = 1 + random_below(&source, 3); flips > 0; flips--)
-            damaged.bytes[random_below(&source, (uint32_t)image.size)] ^= (unsigned char)(1 + random_below(&source, 255));
+            damaged.bytes[random_below(&source, (uint32_t)image.size)] ^=
+                (unsigned char)(1 + random_below(&source, 255));
         enum lmk_status status = open_image(&file, &damaged, &error);
         assert_true(status == LMK_OK || status == LMK_MODEL);
         if (!status)
@@ -265,14 +274,16 @@ static void refuse(struct gguf_image *image, const char *expected)
 }
 
 /* A good file with the bytes at `offset` (behind a name, where one is given) replaced. */
-static void refuse_patched(const char *name, size_t offset, const void *bytes, size_t size, const char *expected)
+static void refuse_patched(const char *name, size_t offset, const void *bytes, size_t size,
+                           const char *expected)
 {
     struct gguf_image image = good_image();
     memcpy((name ? image_after_name(&image, name) : image.bytes) + offset, bytes, size);
     refuse(&image, expected);
 }
 
-static void refuse_patched_u64(const char *name, size_t offset, uint64_t value, const char *expected)
+static void refuse_patched_u64(const char *name, size_t offset, uint64_t value,
+                               const char *expected)
 {
     refuse_patched(name, offset, &value, sizeof value, expected);
 }
@@ -354,14 +365,10 @@ static void test_files_that_cannot_be_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_everything_is_read),
-        cmocka_unit_test(test_keys_are_visited),
-        cmocka_unit_test(test_every_cut_is_refused),
-        cmocka_unit_test(test_flipped_bytes),
-        cmocka_unit_test(test_flaws_of_the_header),
-        cmocka_unit_test(test_flaws_of_keys),
-        cmocka_unit_test(test_flaws_of_tensors),
-        cmocka_unit_test(test_doubles),
+        cmocka_unit_test(test_everything_is_read),        cmocka_unit_test(test_keys_are_visited),
+        cmocka_unit_test(test_every_cut_is_refused),      cmocka_unit_test(test_flipped_bytes),
+        cmocka_unit_test(test_flaws_of_the_header),       cmocka_unit_test(test_flaws_of_keys),
+        cmocka_unit_test(test_flaws_of_tensors),          cmocka_unit_test(test_doubles),
         cmocka_unit_test(test_files_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

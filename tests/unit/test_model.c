@@ -1,5 +1,5 @@
-/* Opening models: shapes and tokens as the file has them, sentences for files that do not fit themselves, the
- * fingerprint, and the prompt of a question. */
+/* Opening models: shapes and tokens as the file has them, sentences for files that do not fit
+ * themselves, the fingerprint, and the prompt of a question. */
 #include "src/model/model.h"
 #include "tests/unit/gguf_image.h"
 #include "tests/unit/random_model.h"
@@ -57,7 +57,8 @@ static void test_shape(void **state)
     lmk_model_close(model);
 }
 
-/* Without landmark.memory_layers, and with the paper's positions, where near blocks mean nothing. */
+/* Without landmark.memory_layers, and with the paper's positions, where near blocks mean nothing.
+ */
 static void test_all_layers(void **state)
 {
     (void)state;
@@ -71,7 +72,8 @@ static void test_all_layers(void **state)
 
 /* ---- damaged files */
 
-static enum lmk_status open_image(struct lmk_model **model, const struct gguf_image *image, struct lmk_error *error)
+static enum lmk_status open_image(struct lmk_model **model, const struct gguf_image *image,
+                                  struct lmk_error *error)
 {
     struct published_image published = image_publish(image);
     enum lmk_status status = lmk_model_open(model, published.path, error);
@@ -129,7 +131,8 @@ static void test_keys_that_do_not_fit(void **state)
     refuse_u32("llama.attention.head_count_kv", 3, "llama.attention.head_count_kv");
     refuse_u32("llama.rope.dimension_count", 15, "even");
     refuse(patched("llama.rope.freq_base", 4, &(float){-1}, 4), "llama.rope.freq_base");
-    refuse(patched("llama.attention.layer_norm_rms_epsilon", 0, &(uint32_t){4}, 4), "layer_norm_rms_epsilon");
+    refuse(patched("llama.attention.layer_norm_rms_epsilon", 0, &(uint32_t){4}, 4),
+           "layer_norm_rms_epsilon");
     refuse_u32("llama.vocab_size", 271, "llama.vocab_size");
     refuse_u32("tokenizer.ggml.bos_token_id", 4000, "tokenizer.ggml.bos_token_id is 4000");
 }
@@ -140,7 +143,8 @@ static void test_memory_layers_that_do_not_fit(void **state)
     const size_t first = 4 + 4 + 8;
     refuse(patched("landmark.memory_layers", first, (uint32_t[]){2, 1}, 8), "ascending");
     refuse(patched("landmark.memory_layers", first, (uint32_t[]){1, 1}, 8), "ascending");
-    refuse(patched("landmark.memory_layers", first, (uint32_t[]){1, 4}, 8), "landmark.memory_layers");
+    refuse(patched("landmark.memory_layers", first, (uint32_t[]){1, 4}, 8),
+           "landmark.memory_layers");
 }
 
 static void test_tensors_that_do_not_fit(void **state)
@@ -148,11 +152,13 @@ static void test_tensors_that_do_not_fit(void **state)
     (void)state;
     refuse(patched("blk.3.attn_k.weight", 4, (uint64_t[]){32, 64}, 16),
            "tensor blk.3.attn_k.weight has shape 64 x 32, expected 32 x 64");
-    refuse_u32("llama.embedding_length", 32, "tensor token_embd.weight has shape 272 x 64, expected 272 x 32");
+    refuse_u32("llama.embedding_length", 32,
+               "tensor token_embd.weight has shape 272 x 64, expected 272 x 32");
     refuse_u32("llama.feed_forward_length", 95, "tensor blk.0.ffn_gate.weight");
     refuse_u32("llama.block_count", 5, "tensor blk.4.attn_q.weight is missing");
     refuse_u32("llama.block_count", 3, "tensor blk.3.attn_norm.weight is none that lmk knows");
-    refuse_renamed("blk.2.ffn_up.weight", "blk.2.ffn_up.weighs", "tensor blk.2.ffn_up.weight is missing");
+    refuse_renamed("blk.2.ffn_up.weight", "blk.2.ffn_up.weighs",
+                   "tensor blk.2.ffn_up.weight is missing");
 }
 
 /* Damage in the metadata may leave a model that opens; it must never do more harm than that. */
@@ -185,7 +191,8 @@ static void fingerprint(const struct gguf_image *image, char text[2 * HASH128_BY
     lmk_model_close(model);
 }
 
-/* Found by another program from the layout that model_fingerprint.c gives. A change makes every collection useless. */
+/* Found by another program from the layout that model_fingerprint.c gives. A change makes every
+ * collection useless. */
 static const char tiny_fingerprint[] = "0c05f72db10d0365dbb359500957f818";
 
 static void check_change(struct gguf_image image, bool expected)
@@ -208,7 +215,8 @@ static struct gguf_image weight_changed(const char *name)
         if ((const char *)gguf_tensor_at(file, i)->data > (const char *)last->data)
             last = gguf_tensor_at(file, i);
     /* The last tensor ends where the file does, but for padding to 32 bytes. */
-    size_t from_end = (size_t)((const char *)last->data - (const char *)tensor->data) + (last->size + 31) / 32 * 32;
+    size_t from_end = (size_t)((const char *)last->data - (const char *)tensor->data) +
+                      (last->size + 31) / 32 * 32;
     image.bytes[image.size - from_end] ^= 1;
     gguf_close(file);
     return image;
@@ -239,10 +247,12 @@ static void test_fingerprint(void **state)
 
 static void append(const struct lmk_model *model, const char *text, struct buffer *ids)
 {
-    assert_int_equal(tokenizer_encode(model->tokenizer, text, strlen(text), true, ids, NULL), LMK_OK);
+    assert_int_equal(tokenizer_encode(model->tokenizer, text, strlen(text), true, ids, NULL),
+                     LMK_OK);
 }
 
-static void check_prompt(const struct lmk_model *model, const char *question, const char *first_line)
+static void check_prompt(const struct lmk_model *model, const char *question,
+                         const char *first_line)
 {
     struct buffer ids, expected;
     buffer_init(&ids, 1 << 20);

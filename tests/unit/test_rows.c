@@ -1,4 +1,5 @@
-/* Each row kernel, in every build of it, against its float64 twin; packing against its definition. */
+/* Each row kernel, in every build of it, against its float64 twin; packing against its definition.
+ */
 #include "src/model/half.h"
 #include "src/model/rows.h"
 #include "src/model/rows_kernels.h"
@@ -15,7 +16,8 @@
 
 enum { ROWS = 13, MOST_INPUTS = 7 };
 
-static const enum tensor_type all_types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0};
+static const enum tensor_type all_types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0,
+                                             TENSOR_Q4_0};
 enum { TYPES = sizeof all_types / sizeof all_types[0] };
 
 static void assert_close(double found, double expected, double tolerance)
@@ -24,8 +26,8 @@ static void assert_close(double found, double expected, double tolerance)
         fail_msg("%.9g instead of %.9g", found, expected);
 }
 
-/* Rows of a type at an odd address in an allocation of exactly their size, so that sanitizers see every byte too many.
- * BF16, which rows_pack does not write, is cut from float32. */
+/* Rows of a type at an odd address in an allocation of exactly their size, so that sanitizers see
+ * every byte too many. BF16, which rows_pack does not write, is cut from float32. */
 struct stored {
     unsigned char *allocation, *rows;
 };
@@ -109,7 +111,8 @@ static void check_multiply(const struct rows_kernels *kernels, enum tensor_type 
     free(stored.allocation);
 }
 
-/* Widths around those of vectors and groups, and beyond the part of a row that is unpacked at once. */
+/* Widths around those of vectors and groups, and beyond the part of a row that is unpacked at once.
+ */
 static void for_all(kernel_check *check)
 {
     const struct rows_kernels *const sets[] = {rows_kernels_generic(), rows_kernels_avx512()};
@@ -154,7 +157,8 @@ static void test_multiply_in_parallel(void **state)
     enum { COUNT = 333, WIDTH = 160, INPUTS = 5 };
     struct random_source source = {9};
     struct stored stored = store(&source, TENSOR_Q8_0, COUNT * WIDTH);
-    float *inputs = random_normals(&source, INPUTS * WIDTH, 1), *out = malloc(INPUTS * COUNT * sizeof *out);
+    float *inputs = random_normals(&source, INPUTS * WIDTH, 1),
+          *out = malloc(INPUTS * COUNT * sizeof *out);
     double *expected = malloc(INPUTS * COUNT * sizeof *expected);
     rows_multiply(TENSOR_Q8_0, stored.rows, COUNT, WIDTH, inputs, INPUTS, out);
     rows_naive_multiply(TENSOR_Q8_0, stored.rows, COUNT, WIDTH, inputs, INPUTS, expected);
@@ -206,8 +210,8 @@ static void test_halves_are_nearest(void **state)
     }
 }
 
-/* No value may be further from its original than half a step (a whole one at the end of q4_0's lopsided range), and
- * what rounding the scale to a half adds. */
+/* No value may be further from its original than half a step (a whole one at the end of q4_0's
+ * lopsided range), and what rounding the scale to a half adds. */
 static void check_packing(enum tensor_type type, const float *values, size_t count)
 {
     unsigned char packed[16 * 34];
@@ -267,10 +271,14 @@ static void test_packed_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unpack),         cmocka_unit_test(test_dot),
-        cmocka_unit_test(test_add),            cmocka_unit_test(test_multiply),
-        cmocka_unit_test(test_multiply_in_parallel), cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_halves_are_nearest), cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_unpack),
+        cmocka_unit_test(test_dot),
+        cmocka_unit_test(test_add),
+        cmocka_unit_test(test_multiply),
+        cmocka_unit_test(test_multiply_in_parallel),
+        cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_halves_are_nearest),
+        cmocka_unit_test(test_packing),
         cmocka_unit_test(test_packed_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
