@@ -18,16 +18,11 @@ const struct command commands[] = {
      "changed ones replaced.\n"
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",
-     "Prints the passages that fit the query best, by the attention to their landmarks and by "
-     "their "
-     "words, with the\n"
-     "sentence that its attention rests on marked. The query can be a question or a description. "
-     "For "
-     "words it may hold\n"
-     "\"exact phrases\", -word for what must not be there, AND, OR and parentheses; put it in "
-     "single "
-     "quotation marks\n"
-     "then, and -- before a query that begins with a minus."},
+     "Prints the passages that fit the query best, by the attention to their landmarks and by\n"
+     "their words, with the sentence that its attention rests on marked. The query can be a\n"
+     "question or a description. For words it may hold \"exact phrases\", -word for what must not\n"
+     "be there, AND, OR and parentheses; put it in single quotation marks then, and -- before a\n"
+     "query that begins with a minus."},
     {"ask", command_ask, "QUESTION", "answer a question from the books, with sources",
      "Prints the sentences that the question's attention rests on, with their sources, below an "
      "answer where the model\n"
