@@ -1,4 +1,5 @@
 #include "index/lexical_internal.h"
+#include "index/sample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -257,13 +258,6 @@ struct sample {
     size_t count;
 };
 
-static uint64_t mix(uint64_t z)
-{
-    z = (z + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 /* Reads the same blocks for every query: all of a small collection. */
 static enum lmk_status take_sample(struct lexical *lexical, const struct lexical_query *query,
                                    struct sample *sample, struct lmk_error *error)
@@ -276,7 +270,7 @@ static enum lmk_status take_sample(struct lexical *lexical, const struct lexical
         return error_memory(error, SAMPLE * sizeof *sample->contents);
     for (uint64_t i = 0; !status && i < SAMPLE && (i < end || end > SAMPLE); i++) {
         struct content *content = &sample->contents[sample->count];
-        status = read_block(lexical, query, end > SAMPLE ? mix(i) % end : i, content, error);
+        status = read_block(lexical, query, sample_block(i, SAMPLE, end), content, error);
         sample->count += content->length > 0;
     }
     return status;

@@ -2,6 +2,7 @@
 
 #include "index/ingest.h"
 #include "index/lexical.h"
+#include "index/sample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -131,15 +132,7 @@ static enum lmk_status complete(struct ranker *ranker, struct lmk_error *error)
 
 /* ------------------------------------------------------------------ z-scores */
 
-static uint64_t mix(uint64_t z)
-{
-    z = (z + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-/* Mean and deviation of the landmark scores. The sample is the same for every question, so that its
- * pages stay in memory. */
+/* Mean and deviation of the landmark scores. */
 static enum lmk_status measure_landmarks(struct ranker *ranker, struct lmk_error *error)
 {
     struct store_counts counts;
@@ -151,7 +144,7 @@ static enum lmk_status measure_landmarks(struct ranker *ranker, struct lmk_error
     uint64_t end = counts.next_block;
     size_t count = end < RANKING_SAMPLE ? (size_t)end : RANKING_SAMPLE, used = 0;
     for (size_t i = 0; i < count; i++)
-        blocks[i] = end <= RANKING_SAMPLE ? i : mix(i) % end;
+        blocks[i] = sample_block(i, RANKING_SAMPLE, end);
     status = segments_score(ranker->collection, ranker->view, SEGMENT_JOINT, ranker->pooled, blocks,
                             count, scores, error);
     for (size_t i = 0; !status && i < count; i++) {

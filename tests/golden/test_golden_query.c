@@ -39,12 +39,6 @@ struct fixture {
     size_t block_count;
 };
 
-static void must(enum lmk_status status, const struct lmk_error *error)
-{
-    if (status)
-        fail_msg("%s", error->message);
-}
-
 static void add_document(struct fixture *f, const uint32_t *tokens, size_t count)
 {
     size_t n = f->model->shape.block_tokens, blocks = (count + n - 1) / n;

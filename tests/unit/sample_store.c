@@ -102,12 +102,6 @@ void sample_free(struct sample *sample)
 
 /* ---- stores */
 
-static void must(enum lmk_status status, const struct lmk_error *error)
-{
-    if (status)
-        fail_msg("%s", error->message);
-}
-
 struct store *sample_store_create(const char *name, const struct store_settings *settings)
 {
     char *path = scratch_path(name);

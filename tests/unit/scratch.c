@@ -170,3 +170,9 @@ double reference_score(const struct model_shape *shape, uint32_t part, const flo
     }
     return sum / sqrt((double)width);
 }
+
+void must(enum lmk_status status, const struct lmk_error *error)
+{
+    if (status)
+        fail_msg("%s", error->message);
+}

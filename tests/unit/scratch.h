@@ -42,4 +42,7 @@ void reference_rotate(const struct model_shape *shape, const float *vector, doub
 double reference_score(const struct model_shape *shape, uint32_t part, const float *query,
                        const float *landmark_key);
 
+/* Fails the test with the error's sentence unless `status` is LMK_OK. */
+void must(enum lmk_status status, const struct lmk_error *error);
+
 #endif

@@ -88,12 +88,6 @@ struct built {
     unsigned char hash[HASH128_BYTES];
 };
 
-static void must(enum lmk_status status, const struct lmk_error *error)
-{
-    if (status)
-        fail_msg("%s", error->message);
-}
-
 static void build(struct built *built, const struct set *set, const char *wanted)
 {
     char factory[64];

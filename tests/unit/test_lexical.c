@@ -34,12 +34,6 @@ static int close_group(void **state)
     return scratch_close(state);
 }
 
-static void must(enum lmk_status status, const struct lmk_error *error)
-{
-    if (status)
-        fail_msg("%s", error->message);
-}
-
 /* ---- the plain twin */
 
 struct twin_block {

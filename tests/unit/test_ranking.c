@@ -60,12 +60,6 @@ static int close_group(void **state)
     return scratch_close(state);
 }
 
-static void must(enum lmk_status status, const struct lmk_error *error)
-{
-    if (status)
-        fail_msg("%s", error->message);
-}
-
 /* Both scores of every block, each side computed by itself. */
 struct scores {
     double landmark[MOST_BLOCKS], lexical[MOST_BLOCKS];

@@ -53,12 +53,6 @@ static void mirror_close(struct mirror *mirror)
     free(mirror->keys);
 }
 
-static void must(enum lmk_status status, const struct lmk_error *error)
-{
-    if (status)
-        fail_msg("%s", error->message);
-}
-
 /* A document in state text. Which tokens its blocks have does not matter here. */
 static size_t add_text(struct mirror *mirror, size_t blocks)
 {
