@@ -84,7 +84,7 @@ run = $(if $(V),,@echo "  $(1)  $@" && )
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all demo test test-dependencies unit cli-test golden train-test sanitize bench install \
+.PHONY: all manual demo test test-dependencies unit cli-test golden train-test sanitize bench install \
     uninstall clean format format-check lint help faiss test-programs train-data train-tokenizer train-run train-evaluate \
     train-export train-curve
 .SECONDARY:
@@ -145,6 +145,30 @@ $(BUILD)/liblmk.so: $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
 $(BUILD)/lmk: $(CLI_OBJECTS) $(BUILD)/liblmk.a
 	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(PRIVATE_LIBS)
 
+# ---- Manual pages and completions, which the program writes itself
+
+SHARE := $(BUILD)/share
+MANUAL_PAGES := $(SHARE)/man/man1/lmk.1 \
+    $(patsubst cli/cmd_%.c,$(SHARE)/man/man1/lmk-%.1,$(wildcard cli/cmd_*.c))
+COMPLETIONS := $(SHARE)/bash-completion/completions/lmk $(SHARE)/zsh/site-functions/_lmk \
+    $(SHARE)/fish/vendor_completions.d/lmk.fish
+
+## manual: manual pages and completions for bash, zsh and fish, in build/share
+manual: $(MANUAL_PAGES) $(COMPLETIONS)
+
+$(SHARE)/man/man1/lmk.1: $(BUILD)/lmk
+	@mkdir -p $(@D)
+	$(call run,MAN )$< help --manual >$@
+
+$(SHARE)/man/man1/lmk-%.1: $(BUILD)/lmk
+	@mkdir -p $(@D)
+	$(call run,MAN )$< help --manual $* >$@
+
+$(COMPLETIONS): $(BUILD)/lmk
+	@mkdir -p $(@D)
+	$(call run,SH  )$< help --completion $(firstword $(filter bash zsh fish,\
+	    $(subst /, ,$(subst bash-completion,bash,$(@:$(SHARE)/%=%))))) >$@
+
 # ---- Demonstration
 
 DEMO_COLLECTION := $(BUILD)/samples.lmk
@@ -163,7 +187,7 @@ demo: $(BUILD)/lmk
 
 # ---- Tests
 
-TEST_PACKAGES := libcmocka-dev python3 sentencepiece \
+TEST_PACKAGES := libcmocka-dev python3 sentencepiece mandoc zsh fish \
     $(if $(wildcard tests/train/test_*.py),python3-torch python3-numpy python3-sentencepiece)
 RUN_TESTS := tests/run $(BUILD)
 # make as many at a time as there are processors, unless the caller has said how many
@@ -292,9 +316,10 @@ train-curve:
 # ---- Installation
 
 INSTALL_ROOT = $(DESTDIR)$(PREFIX)
+SHARED_FILES = $(patsubst $(SHARE)/%,%,$(MANUAL_PAGES) $(COMPLETIONS))
 
-## install: program, model, header, libraries and pkg-config file below DESTDIR/PREFIX
-install: all
+## install: program, model, manual, completions, header, libraries and pkg-config file below DESTDIR/PREFIX
+install: all manual
 	install -d $(INSTALL_ROOT)/bin $(INSTALL_ROOT)/include $(INSTALL_ROOT)/lib/pkgconfig \
 	    $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
 	install -m 755 $(BUILD)/lmk $(INSTALL_ROOT)/bin/lmk
@@ -304,6 +329,7 @@ install: all
 	ln -sf liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0
 	ln -sf liblmk.so.0 $(INSTALL_ROOT)/lib/liblmk.so
 	install -m 644 $(MODEL) $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL))
+	for file in $(SHARED_FILES); do install -D -m 644 $(SHARE)/$$file $(INSTALL_ROOT)/share/$$file; done
 	install -m 644 LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE
 	install -m 644 $(FAISS_DIR)/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -315,7 +341,7 @@ uninstall:
 	    $(INSTALL_ROOT)/lib/liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0 \
 	    $(INSTALL_ROOT)/lib/liblmk.so $(INSTALL_ROOT)/lib/pkgconfig/lmk.pc \
 	    $(INSTALL_ROOT)/share/doc/lmk/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
-	rm -f $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL))
+	rm -f $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL)) $(SHARED_FILES:%=$(INSTALL_ROOT)/share/%)
 	-rmdir $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
 
 # ---- Housekeeping

@@ -1,5 +1,7 @@
-/* One table of options for all commands: parsing and help follow it. */
+/* One table of options for all commands: parsing, help, manual pages and completions follow it. */
 #include "cli/command.h"
+
+#include "cli/output.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -7,24 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct option_row {
-    char letter;
-    const char *name, *argument; /* no argument: a switch */
-    const char *commands;        /* names, each with a space behind; "*": all */
-    const char *help;
-};
-
-static const struct option_row rows[] = {
+const struct option_row option_rows[] = {
     {'c', "collection", "DIR", "index search ask list info verify remove ",
-     "the collection, NAME.lmk (or set LMK_COLLECTION)"},
-    {'m', "model", "FILE", "index search ask ",
-     "the landmark model, a GGUF file (or set LMK_MODEL)"},
+     "the collection, NAME.lmk"},
+    {'m', "model", "FILE", "index search ask ", "the landmark model, a GGUF file"},
     {'n', "top", "N", "search ", "passages to show (10)"},
     {'k', "k", "N", "search ask ", "blocks that an answer reads (8)"},
     {'o', "mode", "MODE", "search ask ",
      "what finds: hybrid (landmarks and words, default), landmark or lexical (BM25)"},
     {'p', "per-document", "N", "search ",
      "passages of one document, while others have some (3); 0: any number"},
+    {OPTION_OPEN, "open", "N", "search ", "show the source of passage N at its place, in $PAGER"},
+    {OPTION_OPENER, "opener", "COMMAND", "search ",
+     "what --open runs instead; {file} and {line} stand for the place"},
     {'N', "no-merge", NULL, "search ", "do not make one passage of neighbouring blocks"},
     {'W', "most-matches", "N", "search ask ",
      "hybrid: blocks that the rarest words may bring together (20000); 0: all, full BM25"},
@@ -46,11 +43,46 @@ static const struct option_row rows[] = {
      "print JSON, see docs/json.md"},
     {'q', "quiet", NULL, "index search ask list info verify remove ",
      "no progress and no notes on stderr"},
+    {OPTION_MANUAL, "manual", NULL, "help ", "print a manual page, for man"},
+    {OPTION_COMPLETION, "completion", "SHELL", "help ",
+     "print the completions for a shell: bash, zsh or fish"},
     {'h', "help", NULL, "*", "this text"},
+    {0, NULL, NULL, NULL, NULL},
 };
-#define ROWS (sizeof rows / sizeof rows[0])
+#define ROWS (sizeof option_rows / sizeof option_rows[0] - 1)
 
-static bool takes(const struct command *command, const struct option_row *row)
+/* The words that a placeholder stands for, each with a space behind. */
+static const struct {
+    const char *argument, *words;
+} choices[] = {
+    {"MODE", "hybrid landmark lexical "},
+    {"KIND", "question token head chunk "},
+    {"TIER", "q8_0 q4_0 f16 "},
+    {"SHELL", "bash zsh fish "},
+};
+
+const char *option_choices(const struct option_row *row)
+{
+    for (size_t i = 0; row->argument && i < sizeof choices / sizeof choices[0]; i++)
+        if (!strcmp(row->argument, choices[i].argument))
+            return choices[i].words;
+    return NULL;
+}
+
+const char *option_variable(const struct option_row *row)
+{
+    static const char *const variables[][2] = {
+        {"collection", "LMK_COLLECTION"},
+        {"model", "LMK_MODEL"},
+        {"opener", "LMK_OPENER"},
+    };
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
+        if (!strcmp(row->name, variables[i][0]))
+            return variables[i][1];
+    return NULL;
+}
+
+bool command_takes(const struct command *command, const struct option_row *row)
 {
     if (!strcmp(row->commands, "*"))
         return true;
@@ -59,6 +91,14 @@ static bool takes(const struct command *command, const struct option_row *row)
         if (at[length] == ' ' && (at == row->commands || at[-1] == ' '))
             return true;
     return false;
+}
+
+static const struct option_row *find_row(int letter)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (option_rows[i].letter == letter)
+            return &option_rows[i];
+    return NULL;
 }
 
 static bool parse_count(const char *text, uint64_t most, uint64_t *value)
@@ -70,19 +110,24 @@ static bool parse_count(const char *text, uint64_t most, uint64_t *value)
     return text[0] >= '0' && text[0] <= '9' && !*end && !errno && number <= most;
 }
 
-/* The index of `text` in a list of names that ends with NULL, or -1. */
-static int find_name(const char *text, const char *const *names)
+/* The place of `text` among the words that the option takes, or -1. */
+static int find_choice(int letter, const char *text)
 {
-    for (int i = 0; names[i]; i++)
-        if (!strcmp(text, names[i]))
-            return i;
+    size_t length = strlen(text);
+    int place = 0;
+    for (const char *word = option_choices(find_row(letter)); *word; place++) {
+        size_t size = strcspn(word, " ");
+        if (size == length && !strncmp(word, text, size))
+            return place;
+        word += size + 1;
+    }
     return -1;
 }
 
-static bool set_number(struct arguments *arguments, char letter, const char *text)
+static bool set_number(struct arguments *arguments, int letter, const char *text)
 {
     uint64_t number;
-    bool positive = !strchr("stpW", letter);
+    bool positive = letter > 255 || !strchr("stpW", letter);
     if (!parse_count(text, letter == 's' ? UINT64_MAX : 1000000, &number) || (positive && !number))
         return false;
     switch (letter) {
@@ -104,6 +149,9 @@ static bool set_number(struct arguments *arguments, char letter, const char *tex
     case 'W':
         arguments->most_matches = number;
         break;
+    case OPTION_OPEN:
+        arguments->open = number;
+        break;
     case 't':
         arguments->threads = (unsigned)number;
         break;
@@ -113,11 +161,8 @@ static bool set_number(struct arguments *arguments, char letter, const char *tex
     return true;
 }
 
-static bool set_value(struct arguments *arguments, char letter, const char *text)
+static bool set_value(struct arguments *arguments, int letter, const char *text)
 {
-    static const char *const granularities[] = {"question", "token", "head", "chunk", NULL};
-    static const char *const modes[] = {"hybrid", "landmark", "lexical", NULL};
-    static const char *const tiers[] = {"q8_0", "q4_0", "f16", NULL};
     static const enum lmk_tier tier_values[] = {LMK_TIER_Q8_0, LMK_TIER_Q4_0, LMK_TIER_F16};
     char *end;
     int found;
@@ -132,26 +177,32 @@ static bool set_value(struct arguments *arguments, char letter, const char *text
         arguments->ann = text;
         return text[0];
     case 'g':
-        found = find_name(text, granularities);
+        found = find_choice(letter, text);
         arguments->granularity = (enum lmk_granularity)(found < 0 ? 0 : found);
         return found >= 0;
     case 'o':
-        found = find_name(text, modes);
+        found = find_choice(letter, text);
         arguments->mode = (enum lmk_mode)(found < 0 ? 0 : found);
         return found >= 0;
     case 'K':
-        found = find_name(text, tiers);
+        found = find_choice(letter, text);
         arguments->tier = tier_values[found < 0 ? 0 : found];
         return found >= 0;
     case 'T':
         arguments->temperature = strtof(text, &end);
         return end != text && !*end && arguments->temperature >= 0 && arguments->temperature <= 100;
+    case OPTION_OPENER:
+        arguments->opener = text;
+        return text[0];
+    case OPTION_COMPLETION:
+        arguments->completion = text;
+        return find_choice(letter, text) >= 0;
     default:
         return set_number(arguments, letter, text);
     }
 }
 
-static void set_switch(struct arguments *arguments, char letter)
+static void set_switch(struct arguments *arguments, int letter)
 {
     switch (letter) {
     case 'j':
@@ -169,15 +220,10 @@ static void set_switch(struct arguments *arguments, char letter)
     case 'S':
         arguments->no_generate = true;
         break;
+    case OPTION_MANUAL:
+        arguments->manual = true;
+        break;
     }
-}
-
-static const struct option_row *find_row(int letter)
-{
-    for (size_t i = 0; i < ROWS; i++)
-        if (rows[i].letter == letter)
-            return &rows[i];
-    return NULL;
 }
 
 /* getopt_long's tables for one command. A leading colon makes it quiet and tell missing arguments
@@ -188,12 +234,15 @@ static void make_tables(const struct command *command, char letters[2 * ROWS + 2
     size_t at = 0, count = 0;
     letters[at++] = ':';
     for (size_t i = 0; i < ROWS; i++) {
-        if (!takes(command, &rows[i]))
+        if (!command_takes(command, &option_rows[i]))
             continue;
-        int argument = rows[i].argument ? required_argument : no_argument;
-        options[count++] = (struct option){rows[i].name, argument, NULL, rows[i].letter};
-        letters[at++] = rows[i].letter;
-        if (rows[i].argument)
+        const struct option_row *row = &option_rows[i];
+        int argument = row->argument ? required_argument : no_argument;
+        options[count++] = (struct option){row->name, argument, NULL, row->letter};
+        if (row->letter > 255)
+            continue;
+        letters[at++] = (char)row->letter;
+        if (row->argument)
             letters[at++] = ':';
     }
     letters[at] = '\0';
@@ -227,17 +276,35 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
     arguments->word_count = argc - optind;
     if (!arguments->collection)
         arguments->collection = getenv("LMK_COLLECTION");
+    if (!arguments->opener)
+        arguments->opener = getenv("LMK_OPENER");
     return LMK_OK;
+}
+
+/* Where the explanation of an option begins. */
+#define HELP_COLUMN 28
+
+/* "-c, --collection DIR"; without a letter, the name stands where other names stand. */
+static void name_option(const struct option_row *row, char text[64])
+{
+    char letter[8] = "    ";
+    if (row->letter <= 255)
+        snprintf(letter, sizeof letter, "-%c, ", row->letter);
+    snprintf(text, 64, "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
+             row->argument ? row->argument : "");
 }
 
 void arguments_help(const struct command *command)
 {
-    for (size_t i = 0; i < ROWS; i++) {
-        if (!takes(command, &rows[i]))
+    for (const struct option_row *row = option_rows; row->name; row++) {
+        if (!command_takes(command, row))
             continue;
-        char name[64];
-        snprintf(name, sizeof name, "-%c, --%s %s", rows[i].letter, rows[i].name,
-                 rows[i].argument ? rows[i].argument : "");
-        printf("  %-26s %s\n", name, rows[i].help);
+        char name[64], help[256];
+        const char *variable = option_variable(row);
+        name_option(row, name);
+        snprintf(help, sizeof help, "%s%s%s%s", row->help, variable ? " (or set " : "",
+                 variable ? variable : "", variable ? ")" : "");
+        printf("  %s", name);
+        output_wrapped(help, HELP_COLUMN, (int)strlen(name) + 2);
     }
 }

@@ -1,39 +1,68 @@
 #include "cli/command.h"
+#include "cli/output.h"
+#include "cli/reference.h"
 
 #include <stdio.h>
 #include <string.h>
 
+static void show_exit_codes(void)
+{
+    char text[512] = "Exit codes: ";
+    for (const struct term *code = reference_exit_codes; code->name; code++) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s %s%s", code->name, code->meaning,
+                 code[1].name ? ", " : ".");
+    }
+    output_text(text, 0, 0, 0);
+}
+
 static void show_all(void)
 {
-    puts("lmk searches and asks whole libraries through the attention of a landmark model.\n\n"
+    puts("lmk " REFERENCE_SUMMARY ".\n\n"
          "usage: lmk COMMAND [OPTIONS] ...\n");
     for (const struct command *command = commands; command->name; command++)
         printf("  %-8s %s\n", command->name, command->summary);
-    puts("\nExample:\n"
-         "  lmk index -c library.lmk ~/books\n"
-         "  lmk search -c library.lmk \"the murder of the old pawnbroker\"\n\n"
-         "Exit codes: 0 done, 1 nothing found, 2 usage, 3 unreadable input, 4 model, 5 collection, "
-         "6 damaged data,\n"
-         "7 reading or writing failed, 8 another writer, 9 out of memory, 10 interrupted.\n"
-         "More: lmk help COMMAND");
+    printf("\nExample:\n  %s\n  %s\n\n", reference_example[0], reference_example[1]);
+    show_exit_codes();
+    puts("More: lmk help COMMAND");
+}
+
+/* The lines of a command's text: paragraphs, and examples, which begin with spaces. */
+static void show_text(const char *text)
+{
+    for (size_t size; *text; text += size + (text[size] == '\n')) {
+        char line[2048];
+        size = strcspn(text, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)size, text);
+        if (line[0] == ' ')
+            puts(line);
+        else
+            output_text(line, 0, 0, 0);
+    }
+}
+
+static void show_command(const struct command *command)
+{
+    printf("usage: lmk %s [OPTIONS]%s%s\n\n%s.\n", command->name, command->words[0] ? " " : "",
+           command->words, command->summary);
+    show_text(command->text);
+    puts("\nOptions:");
+    arguments_help(command);
 }
 
 enum lmk_status command_help(const struct arguments *arguments, struct lmk_error *error)
 {
-    if (!arguments->word_count) {
+    const char *name = arguments->word_count ? arguments->words[0] : NULL;
+    const struct command *command = name ? command_find(name) : NULL;
+    if (name && !command)
+        return fail(error, LMK_USAGE, "\"%s\" is not a command. See: lmk help", name);
+    if (arguments->completion)
+        completion_print(arguments->completion);
+    else if (arguments->manual)
+        manual_print(command);
+    else if (command)
+        show_command(command);
+    else
         show_all();
-        return LMK_OK;
-    }
-    for (const struct command *command = commands; command->name; command++) {
-        if (strcmp(command->name, arguments->words[0]))
-            continue;
-        printf("usage: lmk %s [OPTIONS] %s\n\n%s.\n", command->name, command->words,
-               command->summary);
-        if (command->text[0])
-            printf("%s\n", command->text);
-        puts("\nOptions:");
-        arguments_help(command);
-        return LMK_OK;
-    }
-    return fail(error, LMK_USAGE, "\"%s\" is not a command. See: lmk help", arguments->words[0]);
+    return LMK_OK;
 }

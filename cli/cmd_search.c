@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/open_passage.h"
 #include "cli/output.h"
 
 #include <stdio.h>
@@ -31,14 +32,24 @@ static void print_passage(const struct lmk_passage *passage, size_t rank)
     putchar('\n');
 }
 
-enum lmk_status command_search(const struct arguments *arguments, struct lmk_error *error)
+static enum lmk_status print_results(const struct arguments *arguments,
+                                     const struct lmk_results *results, struct lmk_error *error)
 {
-    struct session session;
+    if (!arguments->quiet)
+        output_readiness(arguments, results->documents_ready, results->documents_words,
+                         results->documents);
+    if (arguments->json)
+        return print_json(arguments->words[0], results, error);
+    for (size_t i = 0; i < results->count; i++)
+        print_passage(&results->passages[i], i + 1);
+    return LMK_OK;
+}
+
+static struct lmk_search_options search_options(const struct arguments *arguments)
+{
     struct lmk_search_options options = lmk_search_defaults();
-    struct lmk_results *results;
-    if (arguments->word_count != 1)
-        return fail(error, LMK_USAGE, "Give one query, in quotation marks. See: lmk help search");
     options.top = arguments->top ? arguments->top : options.top;
+    options.top = arguments->open > options.top ? arguments->open : options.top;
     options.blocks = arguments->blocks ? arguments->blocks : options.blocks;
     options.candidates = arguments->candidates ? arguments->candidates : options.candidates;
     options.granularity = arguments->granularity;
@@ -48,20 +59,39 @@ enum lmk_status command_search(const struct arguments *arguments, struct lmk_err
         options.per_document = arguments->per_document;
     if (arguments->most_matches != UINT64_MAX)
         options.most_matches = arguments->most_matches;
+    return options;
+}
+
+static enum lmk_status find_place(const struct arguments *arguments,
+                                  const struct lmk_results *results, struct place *place,
+                                  struct lmk_error *error)
+{
+    if (arguments->open > results->count)
+        return fail(error, LMK_NOT_FOUND, "There is no passage %zu; passages found: %zu.",
+                    arguments->open, results->count);
+    return place_find(place, &results->passages[arguments->open - 1], error);
+}
+
+enum lmk_status command_search(const struct arguments *arguments, struct lmk_error *error)
+{
+    struct session session;
+    struct lmk_search_options options = search_options(arguments);
+    struct lmk_results *results;
+    struct place place = {0};
+    if (arguments->word_count != 1)
+        return fail(error, LMK_USAGE, "Give one query, in quotation marks. See: lmk help search");
     enum lmk_status status = session_open_query(&session, arguments, error);
     if (status)
         return status;
     status = lmk_search(session.collection, arguments->words[0], &options, &results, error);
     if (!status) {
-        if (!arguments->quiet)
-            output_readiness(arguments, results->documents_ready, results->documents_words,
-                             results->documents);
-        if (arguments->json)
-            status = print_json(arguments->words[0], results, error);
-        for (size_t i = 0; !arguments->json && i < results->count; i++)
-            print_passage(&results->passages[i], i + 1);
+        status = arguments->open ? find_place(arguments, results, &place, error)
+                                 : print_results(arguments, results, error);
         lmk_results_free(results);
     }
     session_close(&session);
+    if (!status && arguments->open)
+        status = place_open(&place, arguments->opener, error);
+    place_release(&place);
     return status;
 }

@@ -11,9 +11,11 @@ enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char
 /* Every option of every command; arguments.c says which command takes which. */
 struct arguments {
     const char *collection, *model;
-    bool json, quiet, generate, no_generate, no_merge;
+    bool json, quiet, generate, no_generate, no_merge, manual;
+    const char *opener, *completion;
     unsigned threads;
     size_t top, blocks, candidates, max_tokens; /* 0: the default */
+    size_t open;                                /* the passage to show; 0: none */
     size_t per_document;                        /* SIZE_MAX: the default */
     uint64_t most_matches;                      /* UINT64_MAX: the default */
     enum lmk_mode mode;
@@ -31,10 +33,29 @@ struct command {
     enum lmk_status (*run)(const struct arguments *arguments, struct lmk_error *error);
     const char *words;   /* the arguments that are no options, for the usage line */
     const char *summary; /* one line */
-    const char *text;    /* paragraphs for `lmk help COMMAND` */
+    const char *text; /* of `lmk help COMMAND`: each line a paragraph, which is wrapped when it is
+                         shown; one that begins with spaces is an example, shown as it is */
 };
 
-extern const struct command commands[]; /* the last has no name */
+extern const struct command commands[];               /* the last has no name */
+const struct command *command_find(const char *name); /* NULL: there is none */
+
+struct option_row {
+    int letter;                  /* above 255: there is only the name */
+    const char *name, *argument; /* no argument: a switch */
+    const char *commands;        /* names, each with a space behind; "*": all */
+    const char *help;
+};
+
+enum { OPTION_MANUAL = 256, OPTION_COMPLETION, OPTION_OPEN, OPTION_OPENER };
+
+extern const struct option_row option_rows[]; /* the last has no name */
+
+bool command_takes(const struct command *command, const struct option_row *row);
+/* The words that may follow an option, each with a space behind it; NULL: any. */
+const char *option_choices(const struct option_row *row);
+/* The environment variable that stands in for an option, or NULL. */
+const char *option_variable(const struct option_row *row);
 
 /* Parses `argv` of a command. LMK_USAGE with a sentence. */
 enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command,

@@ -18,25 +18,31 @@ const struct command commands[] = {
      "changed ones replaced.\n"
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",
-     "Prints the passages that fit the query best, by the attention to their landmarks and by\n"
-     "their words, with the sentence that its attention rests on marked. The query can be a\n"
-     "question or a description. For words it may hold \"exact phrases\", -word for what must not\n"
-     "be there, AND, OR and parentheses; put it in single quotation marks then, and -- before a\n"
-     "query that begins with a minus."},
+     "Prints the passages that fit the query best, by the attention to their landmarks and by "
+     "their words, with the sentence that its attention rests on marked. The query can be a "
+     "question or a description.\n"
+     "For words it may hold \"exact phrases\", -word for what must not be there, AND, OR and "
+     "parentheses; put it in single quotation marks then, and -- before a query that begins with "
+     "a minus:\n"
+     "  lmk search '\"white rabbit\" -alice'\n"
+     "  lmk search '(watch OR clock) AND pocket'"},
     {"ask", command_ask, "QUESTION", "answer a question from the books, with sources",
      "Prints the sentences that the question's attention rests on, with their sources, below an "
-     "answer where the model\n"
-     "can write one, and then the passages that were read with the share of attention each "
-     "received."},
+     "answer where the model can write one, and then the passages that were read with the share "
+     "of attention each received."},
     {"list", command_list, "", "list the documents of a collection", ""},
     {"info", command_info, "", "show what a collection holds and how large it is", ""},
     {"verify", command_verify, "", "check every checksum and cross-reference", ""},
     {"remove", command_remove, "DOCUMENT...", "remove documents by id, path or title", ""},
-    {"help", command_help, "[COMMAND]", "show this list, or one command", ""},
+    {"help", command_help, "[COMMAND]", "show this list, or one command",
+     "Manual pages and completions are made from the same tables; where lmk was installed, the "
+     "system has them. By hand:\n"
+     "  lmk help --manual search | man -l -\n"
+     "  source <(lmk help --completion bash)"},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static const struct command *find_command(const char *name)
+const struct command *command_find(const char *name)
 {
     for (const struct command *command = commands; command->name; command++)
         if (!strcmp(command->name, name))
@@ -83,6 +89,15 @@ static void spin_less(char **argv)
     execv(program, argv); /* where it fails, threads spin */
 }
 
+static void print_versions(void)
+{
+    const struct lmk_part *part = lmk_parts();
+    printf("%s %s\n", part->name, part->version);
+    for (part++; part->name; part++)
+        printf("  %-8s %s\n", part->name, part->version);
+    printf("  %-8s %s\n", "cJSON", cJSON_Version());
+}
+
 /* The exit code: results that could not be written are a failure too. */
 static int finish_output(enum lmk_status status)
 {
@@ -104,11 +119,11 @@ int main(int argc, char **argv)
     }
     const char *name = argc > 1 ? argv[1] : "help";
     if (!strcmp(name, "--version")) {
-        puts("lmk " LMK_VERSION);
+        print_versions();
         return finish_output(LMK_OK);
     }
     const struct command *command =
-        find_command(!strcmp(name, "--help") || !strcmp(name, "-h") ? "help" : name);
+        command_find(!strcmp(name, "--help") || !strcmp(name, "-h") ? "help" : name);
     if (!command) {
         fprintf(stderr, "lmk: \"%s\" is not a command. See: lmk help\n", name);
         return LMK_USAGE;

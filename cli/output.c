@@ -186,11 +186,11 @@ void output_safely(FILE *stream, const char *text)
     output_part_safely(stream, text, strlen(text));
 }
 
-void output_text(const char *text, size_t mark_start, size_t mark_end, int indent)
+/* As output_text, where the cursor stands at the indent already. */
+static void print_wrapped(const char *text, size_t mark_start, size_t mark_end, int indent)
 {
     bool colours = output_colours() && mark_end > mark_start;
     int width = terminal_width() - indent, used = 0;
-    printf("%*s", indent, "");
     for (size_t at = 0; text[at];) {
         size_t size = strcspn(text + at, " \n");
         int wide = columns(text + at, size);
@@ -216,6 +216,22 @@ void output_text(const char *text, size_t mark_start, size_t mark_end, int inden
         at += text[at] != '\0';
     }
     putchar('\n');
+}
+
+void output_text(const char *text, size_t mark_start, size_t mark_end, int indent)
+{
+    printf("%*s", indent, "");
+    print_wrapped(text, mark_start, mark_end, indent);
+}
+
+void output_wrapped(const char *text, int indent, int column)
+{
+    if (column > indent) {
+        putchar('\n');
+        column = 0;
+    }
+    printf("%*s", indent - column, "");
+    print_wrapped(text, 0, 0, indent);
 }
 
 void output_heading(const char *title, const char *author, const char *path)

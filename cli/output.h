@@ -32,6 +32,10 @@ const char *output_bytes(uint64_t bytes);
  * bytes mark_start to mark_end are set off on a terminal (equal: none). */
 void output_text(const char *text, size_t mark_start, size_t mark_end, int indent);
 
+/* The same for the right-hand side of a list: the cursor stands at `column`; where that lies
+ * beyond `indent`, a new line is begun. */
+void output_wrapped(const char *text, int indent, int column);
+
 /* Prints text without its control characters: neither a book nor the name of a file may steer the
  * terminal. */
 void output_safely(FILE *stream, const char *text);

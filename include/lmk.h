@@ -52,6 +52,13 @@ struct lmk_error {
 /* The name of a status in lower case, such as "corrupt". Valid for ever. */
 LMK_API const char *lmk_status_name(enum lmk_status status);
 
+/* What the library was built from. */
+struct lmk_part {
+    const char *name, *version;
+};
+/* An array that ends with a part without name; the first is lmk itself. Valid for ever. */
+LMK_API const struct lmk_part *lmk_parts(void);
+
 /* Threads for every later call of this process; 0: one per available core. */
 LMK_API void lmk_set_threads(unsigned threads);
 

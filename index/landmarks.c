@@ -587,3 +587,8 @@ enum lmk_status landmarks_search(struct landmark_segment *segment, const float *
                          faiss_reason());
     return LMK_OK;
 }
+
+const char *landmarks_library_version(void)
+{
+    return "1.7.3"; /* the one that this file is written for: its C API cannot tell */
+}

@@ -47,4 +47,7 @@ enum lmk_status landmarks_search(struct landmark_segment *segment, const float *
                                  size_t wanted, double effort, uint64_t *ids, float *scores,
                                  size_t *found, struct lmk_error *error);
 
+/* The version of FAISS; valid for ever. */
+const char *landmarks_library_version(void);
+
 #endif

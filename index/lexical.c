@@ -264,3 +264,8 @@ enum lmk_status lexical_of(struct lmk_collection *collection, struct lexical **l
     *lexical = collection->lexical;
     return status;
 }
+
+const char *lexical_library_version(void)
+{
+    return sqlite3_libversion();
+}

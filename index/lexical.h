@@ -88,4 +88,7 @@ enum lmk_status lexical_score(struct lexical *lexical, const struct lexical_quer
                               uint64_t block, double *score, bool *allowed,
                               struct lmk_error *error);
 
+/* The version of SQLite; valid for ever. */
+const char *lexical_library_version(void);
+
 #endif

@@ -218,4 +218,7 @@ enum lmk_status store_put_progress(struct store_batch *batch, uint64_t document,
 enum lmk_status store_progress(struct store_view *view, uint64_t document, uint64_t *blocks_done,
                                const void **data, size_t *size, struct lmk_error *error);
 
+/* The version of LMDB; valid for ever. */
+const char *store_library_version(void);
+
 #endif

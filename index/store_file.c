@@ -359,3 +359,12 @@ enum lmk_status store_file_check_pages(const char *directory,
     mapped_file_close(&map);
     return status;
 }
+
+const char *store_library_version(void)
+{
+    static char text[32];
+    int major, minor, patch;
+    mdb_version(&major, &minor, &patch);
+    snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
+    return text;
+}

@@ -49,3 +49,12 @@ void hash_state_finish(struct hash_state *state, unsigned char digest[HASH128_BY
     canonical(XXH3_128bits_digest(&state->state), digest);
     free(state);
 }
+
+#define TEXT(number) #number
+#define VERSION(major, minor, release) TEXT(major) "." TEXT(minor) "." TEXT(release)
+
+const char *hash_library_version(void)
+{
+    /* inlined from the header, so its version is the one that runs */
+    return VERSION(XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
+}

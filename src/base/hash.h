@@ -20,4 +20,7 @@ void hash_state_update(struct hash_state *state, const void *data, size_t size);
 void hash_state_finish(struct hash_state *state,
                        unsigned char digest[HASH128_BYTES]); /* frees the state */
 
+/* The version of the library behind all this; valid for ever. */
+const char *hash_library_version(void);
+
 #endif

@@ -77,3 +77,12 @@ void dense_multiply(const struct dense *dense, const float *inputs, size_t input
                     (int)dense->columns, 1.0f, inputs, (int)input_stride, dense->values,
                     (int)dense->columns, add ? 1.0f : 0.0f, out, (int)out_stride);
 }
+
+const char *dense_library_version(void)
+{
+    static char text[32];
+    const char *description = openblas_get_config(); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
+    if (sscanf(description, "OpenBLAS %31s", text) != 1)
+        snprintf(text, sizeof text, "%.31s", description);
+    return text;
+}

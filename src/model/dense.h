@@ -29,4 +29,7 @@ size_t dense_workspace(const struct dense *dense, size_t n);
 void dense_multiply(const struct dense *dense, const float *inputs, size_t input_stride, size_t n,
                     bool add, float *out, size_t out_stride, void *workspace);
 
+/* The version of OpenBLAS; valid for ever. */
+const char *dense_library_version(void);
+
 #endif

@@ -1,7 +1,7 @@
 # Help and version come on standard output; a wrong word, option or value is refused with exit 2.
 . "$REPO/tests/cli/helpers"
-try "$LMK" --version | sed 's/[0-9][0-9.]*$/NUMBER/'
-"$LMK" --version | grep -qx "lmk $(sed -n 's/^#define LMK_VERSION "\(.*\)"/\1/p' "$REPO/include/lmk.h")" ||
+try "$LMK" --version | sed 's/ [0-9][0-9.]*$/ NUMBER/'
+"$LMK" --version | head -n 1 | grep -qx "lmk $(sed -n 's/^#define LMK_VERSION "\(.*\)"/\1/p' "$REPO/include/lmk.h")" ||
     echo "another version than the header's"
 "$LMK" help 2>err
 echo "exit $?, $(wc -c <err) bytes of errors"

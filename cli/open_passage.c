@@ -1,0 +1,109 @@
+#include "cli/open_passage.h"
+
+#include "cli/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_WORDS 32
+
+/* The number of the line that holds byte `offset`. */
+static uint64_t line_of(FILE *file, uint64_t offset)
+{
+    uint64_t line = 1;
+    for (int c; offset && (c = getc(file)) != EOF; offset--)
+        line += c == '\n';
+    return line;
+}
+
+enum lmk_status place_find(struct place *place, const struct lmk_passage *passage,
+                           struct lmk_error *error)
+{
+    bool marked = passage->mark_end > passage->mark_start;
+    FILE *file = fopen(passage->path, "rb");
+    *place = (struct place){0};
+    if (!file)
+        return fail(error, LMK_INPUT, "The source %s cannot be opened any more: %s.", passage->path,
+                    strerror(errno));
+    place->line = line_of(file, marked ? passage->mark_source_start : passage->source_start);
+    place->path = strdup(passage->path);
+    fclose(file);
+    return place->path ? LMK_OK : fail(error, LMK_MEMORY, "Out of memory.");
+}
+
+void place_release(struct place *place)
+{
+    free(place->path);
+    *place = (struct place){0};
+}
+
+/* The user's pager, which gets the line where it is one that is known to take it. */
+static void default_opener(char opener[512])
+{
+    const char *pager = getenv("PAGER");
+    if (!pager || !pager[0])
+        pager = "less";
+    size_t program = strcspn(pager, " ");
+    const char *name = pager;
+    for (const char *at = pager; at < pager + program; at++)
+        if (*at == '/')
+            name = at + 1;
+    bool takes_line = !strncmp(name, "less", 4) || !strncmp(name, "more", 4);
+    snprintf(opener, 512, "%s %s{file}", pager, takes_line ? "+{line} " : "");
+}
+
+/* A word of the command with the place put in, allocated; NULL: out of memory. */
+static char *expand(const char *word, size_t size, const struct place *place)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *stream = open_memstream(&text, &length);
+    if (!stream)
+        return NULL;
+    for (const char *at = word; at < word + size;) {
+        if (!strncmp(at, "{file}", 6)) {
+            fputs(place->path, stream);
+            at += 6;
+        } else if (!strncmp(at, "{line}", 6)) {
+            fprintf(stream, "%llu", (unsigned long long)place->line);
+            at += 6;
+        } else {
+            putc(*at++, stream);
+        }
+    }
+    if (fclose(stream)) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+enum lmk_status place_open(const struct place *place, const char *opener, struct lmk_error *error)
+{
+    char pager[512];
+    char *words[MOST_WORDS + 1] = {0};
+    int count = 0;
+    enum lmk_status status = LMK_OK;
+    if (!opener)
+        default_opener(pager);
+    for (const char *at = opener ? opener : pager; *at && count < MOST_WORDS && !status;) {
+        size_t size = strcspn(at, " ");
+        if (size && !(words[count++] = expand(at, size, place)))
+            status = fail(error, LMK_MEMORY, "Out of memory.");
+        at += size + (at[size] == ' ');
+    }
+    fflush(stdout);
+    if (!status && count) {
+        execvp(words[0], words);
+        status = fail(error, LMK_IO, "Cannot run %s: %s. Name another program with --opener.",
+                      words[0], strerror(errno));
+    } else if (!status) {
+        status = fail(error, LMK_USAGE, "The command of --opener is empty.");
+    }
+    for (int i = 0; i < count; i++)
+        free(words[i]);
+    return status;
+}

@@ -1,0 +1,34 @@
+# search --open N shows a passage's source at its line, in what the user reads with.
+. "$REPO/tests/cli/helpers"
+mkdir books
+{ story 1 30; echo "The zebra slept."; echo "The giraffe did not."; story 2 30; } | fold -s -w 70 >"books/A zoo.txt"
+index -c a.lmk books
+export PAGER=echo
+search() { "$LMK" search -q -c a.lmk --mode lexical "$@" | plain; }
+line=$(grep -n zebra "books/A zoo.txt" | cut -d: -f 1)
+opened=$(search --open 1 --opener "echo {line}:{file}" '"zebra slept"')
+echo "$opened" | sed 's/^[0-9]*/LINE/'
+# The passage begins in the sentence before, a few lines above at most.
+[ "${opened%%:*}" -le "$line" ] && [ "${opened%%:*}" -ge $((line - 4)) ] || echo "opened at $opened instead of $line"
+echo "---- the marked sentence, where there is one"
+for query in "Who slept?" "What did the fox do?"; do
+    "$LMK" search -q -c a.lmk --json "$query" >found.json
+    start=$(/usr/bin/python3 -c "import json; print(json.load(open('found.json'))['passages'][0]['mark']['source_start'])")
+    line=$(head -c "$start" "books/A zoo.txt" | wc -l)
+    [ "$("$LMK" search -q -c a.lmk --opener "echo {line}" --open 1 "$query")" = $((line + 1)) ] || echo "another line"
+done
+echo "---- \$PAGER: only one that is known to takes a line"
+cp /bin/echo less
+search --open 1 zebra
+PAGER="./less -S" search --open 1 zebra | sed 's/+[0-9]*/+LINE/'
+echo "---- LMK_OPENER; the option goes first"
+LMK_OPENER="echo read {file}" search --open 1 zebra
+LMK_OPENER=false search --open 1 --opener "echo {file}{file} {nothing}" zebra
+echo "---- refused"
+try "$LMK" search -q -c a.lmk --mode lexical --open 7 zebra
+try "$LMK" search -q -c a.lmk --open 0 zebra
+try "$LMK" search -q -c a.lmk --open 1 --opener "" zebra
+try "$LMK" search -q -c a.lmk --open 1 --opener "   " zebra
+try "$LMK" search -q -c a.lmk --open 1 --opener "./no-such-program {file}" zebra
+rm "books/A zoo.txt"
+try "$LMK" search -q -c a.lmk --open 1 zebra
