@@ -175,6 +175,8 @@ DEMO_COLLECTION := $(BUILD)/samples.lmk
 MODEL := models/landmark-en-42m.gguf
 # The program looks for the model beside build/; from the folder of another flavour it must be named.
 demo: export LMK_MODEL := $(or $(LMK_MODEL),$(MODEL))
+# The user's list of collections is left alone.
+demo: export XDG_STATE_HOME := $(abspath $(BUILD)/state)
 
 ## demo: index the books in samples/, search them, ask them
 demo: $(BUILD)/lmk

@@ -1,6 +1,7 @@
 /* One table of options for all commands: parsing, help, manual pages and completions follow it. */
 #include "cli/command.h"
 
+#include "cli/config.h"
 #include "cli/output.h"
 
 #include <errno.h>
@@ -91,6 +92,13 @@ bool command_takes(const struct command *command, const struct option_row *row)
         if (at[length] == ' ' && (at == row->commands || at[-1] == ' '))
             return true;
     return false;
+}
+
+/* Whether an option may stand in the configuration. */
+static bool is_setting(const struct option_row *row)
+{
+    return row->letter != OPTION_OPEN && strcmp(row->commands, "*") &&
+           strcmp(row->commands, "help ");
 }
 
 static const struct option_row *find_row(int letter)
@@ -216,6 +224,7 @@ static void set_switch(struct arguments *arguments, int letter)
         break;
     case 'G':
         arguments->generate = true;
+        arguments->no_generate = false;
         break;
     case 'S':
         arguments->no_generate = true;
@@ -249,6 +258,60 @@ static void make_tables(const struct command *command, char letters[2 * ROWS + 2
     options[count] = (struct option){0};
 }
 
+struct configured {
+    const struct command *command;
+    struct arguments *arguments;
+};
+
+/* Every setting is checked, also those of other commands, so that a mistake shows at once. */
+static enum lmk_status set_configured(void *context, const struct setting *setting,
+                                      struct lmk_error *error)
+{
+    struct configured *configured = context;
+    struct arguments unused = {0};
+    const struct option_row *row = option_rows;
+    while (row->name && (strcmp(row->name, setting->name) || !is_setting(row)))
+        row++;
+    if (!row->name)
+        return fail(error, LMK_USAGE,
+                    "%s, line %u: there is no setting \"%s\". The options of the commands are "
+                    "settings; see: lmk help COMMAND",
+                    setting->file, setting->line, setting->name);
+    struct arguments *target =
+        command_takes(configured->command, row) ? configured->arguments : &unused;
+    bool right;
+    if (row->argument) {
+        right = set_value(target, row->letter, setting->value);
+    } else {
+        bool yes = !strcmp(setting->value, "yes");
+        right = yes || !strcmp(setting->value, "no");
+        if (yes)
+            set_switch(target, row->letter);
+    }
+    return right ? LMK_OK
+                 : fail(error, LMK_USAGE, "%s, line %u: \"%s\" is no value for %s (%s).",
+                        setting->file, setting->line, setting->value, setting->name,
+                        row->argument ? row->help : "yes or no");
+}
+
+/* What stands in the configuration, then what the environment says instead. */
+static enum lmk_status set_defaults(struct arguments *arguments, const struct command *command,
+                                    struct lmk_error *error)
+{
+    struct configured configured = {command, arguments};
+    if (!strcmp(command->name, "help"))
+        return LMK_OK; /* it helps with a broken configuration too */
+    enum lmk_status status = config_read(set_configured, &configured, error);
+    for (const struct option_row *row = option_rows; row->name && !status; row++) {
+        const char *variable = option_variable(row), *value = variable ? getenv(variable) : NULL;
+        if (value && value[0] && command_takes(command, row) &&
+            !set_value(arguments, row->letter, value))
+            status = fail(error, LMK_USAGE, "\"%s\" is no value for %s (%s).", value, variable,
+                          row->help);
+    }
+    return status;
+}
+
 enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command,
                                 int argc, char **argv, struct lmk_error *error)
 {
@@ -257,6 +320,7 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
     make_tables(command, letters, options);
     *arguments = (struct arguments){
         .tier = LMK_TIER_Q8_0, .per_document = SIZE_MAX, .most_matches = UINT64_MAX};
+    enum lmk_status status = set_defaults(arguments, command, error);
     optind = 1;
     for (int letter; (letter = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
         const struct option_row *row = find_row(letter);
@@ -274,11 +338,7 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
     }
     arguments->words = argv + optind;
     arguments->word_count = argc - optind;
-    if (!arguments->collection)
-        arguments->collection = getenv("LMK_COLLECTION");
-    if (!arguments->opener)
-        arguments->opener = getenv("LMK_OPENER");
-    return LMK_OK;
+    return status;
 }
 
 /* Where the explanation of an option begins. */

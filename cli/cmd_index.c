@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/known.h"
 #include "cli/output.h"
 
 #include <signal.h>
@@ -137,6 +138,7 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
     enum lmk_status status = session_open(&session, arguments, true, &open, error);
     if (status)
         return status;
+    known_remember(session.path);
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
     status = lmk_index(session.collection, (const char *const *)arguments->words,

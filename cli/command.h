@@ -4,6 +4,8 @@
 
 #include "lmk.h"
 
+#include <limits.h>
+
 /* Fills `error` with a sentence and returns `status`. */
 enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -57,7 +59,8 @@ const char *option_choices(const struct option_row *row);
 /* The environment variable that stands in for an option, or NULL. */
 const char *option_variable(const struct option_row *row);
 
-/* Parses `argv` of a command. LMK_USAGE with a sentence. */
+/* Parses `argv` of a command; what it leaves open, the environment and then the configuration say.
+ * LMK_USAGE with a sentence; LMK_NOT_FOUND: help was asked for. */
 enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command,
                                 int argc, char **argv, struct lmk_error *error);
 /* Prints the options that a command takes. */
@@ -67,10 +70,12 @@ void arguments_help(const struct command *command);
 struct session {
     struct lmk_model *model;
     struct lmk_collection *collection;
+    char path[PATH_MAX]; /* the collection's */
 };
 
 /* Opens the model (needs_model) and the collection as `options` say. The model is the one of
- * --model, LMK_MODEL, or the one that was installed or built with the program. */
+ * --model, or the one that was installed or built with the program; the collection the one of
+ * --collection, or the only one that is known. */
 enum lmk_status session_open(struct session *session, const struct arguments *arguments,
                              bool needs_model, const struct lmk_open_options *options,
                              struct lmk_error *error);

@@ -32,6 +32,13 @@ const struct term reference_variables[] = {
 };
 
 const struct term reference_files[] = {
-    {"../share/lmk/landmark-en-42m.gguf", "the model, seen from the folder of the program"},
+    {"$XDG_CONFIG_HOME/lmk/config (~/.config/lmk/config)",
+     "lines \"name = value\", where a name is that of an option (without its hyphens), for every "
+     "command that has it; \"yes\" turns a switch on. The environment overrides it, options both."},
+    {"$XDG_STATE_HOME/lmk/collections (~/.local/state/lmk/collections)",
+     "the collections that lmk index has made. Where only one of them is left, it need not be "
+     "named."},
+    {"$XDG_DATA_HOME/lmk/library.lmk (~/.local/share/lmk/library.lmk)",
+     "the collection of an lmk index that names none, where none is known"},
     {NULL, NULL},
 };

@@ -1,4 +1,7 @@
 #include "cli/command.h"
+#include "cli/folders.h"
+#include "cli/known.h"
+#include "cli/output.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -32,17 +35,34 @@ static bool find_default_model(char path[PATH_MAX])
 static enum lmk_status open_model(struct session *session, const struct arguments *arguments,
                                   struct lmk_error *error)
 {
-    char found[PATH_MAX];
-    const char *path = arguments->model ? arguments->model : getenv("LMK_MODEL");
-    if (!path || !path[0]) {
-        if (!find_default_model(found))
-            return fail(error, LMK_MODEL,
-                        "The model %s was not found beside the program. Name one with --model or "
-                        "LMK_MODEL.",
-                        DEFAULT_MODEL);
-        path = found;
+    char path[PATH_MAX];
+    if (arguments->model) {
+        if (!folders_expand(path, arguments->model))
+            return fail(error, LMK_USAGE, "The path of the model is too long.");
+    } else if (!find_default_model(path)) {
+        return fail(error, LMK_MODEL,
+                    "The model %s was not found beside the program. Name one with --model or "
+                    "LMK_MODEL.",
+                    DEFAULT_MODEL);
     }
     return lmk_model_open(&session->model, path, error);
+}
+
+/* Says where books go that are indexed without naming a collection. */
+static enum lmk_status choose_collection(struct session *session, const struct arguments *arguments,
+                                         bool create, struct lmk_error *error)
+{
+    if (arguments->collection)
+        return folders_expand(session->path, arguments->collection)
+                   ? LMK_OK
+                   : fail(error, LMK_USAGE, "The path of the collection is too long.");
+    enum lmk_status status = known_choose(session->path, create, error);
+    if (!status && create && !arguments->quiet) {
+        fputs("lmk: the collection is ", stderr);
+        output_safely(stderr, session->path);
+        putc('\n', stderr);
+    }
+    return status;
 }
 
 enum lmk_status session_open(struct session *session, const struct arguments *arguments,
@@ -50,14 +70,14 @@ enum lmk_status session_open(struct session *session, const struct arguments *ar
                              struct lmk_error *error)
 {
     *session = (struct session){0};
-    if (!arguments->collection || !arguments->collection[0])
-        return fail(error, LMK_USAGE,
-                    "Which collection? Name it with -c NAME.lmk or in LMK_COLLECTION.");
     lmk_set_threads(arguments->threads);
-    enum lmk_status status = needs_model ? open_model(session, arguments, error) : LMK_OK;
+    enum lmk_status status =
+        choose_collection(session, arguments, options && options->create, error);
+    if (!status && needs_model)
+        status = open_model(session, arguments, error);
     if (!status)
-        status = lmk_collection_open(&session->collection, arguments->collection, session->model,
-                                     options, error);
+        status = lmk_collection_open(&session->collection, session->path, session->model, options,
+                                     error);
     if (status)
         session_close(session);
     return status;
@@ -79,5 +99,6 @@ void session_close(struct session *session)
 {
     lmk_collection_close(session->collection);
     lmk_model_close(session->model);
-    *session = (struct session){0};
+    session->collection = NULL;
+    session->model = NULL;
 }
