@@ -6,11 +6,13 @@
 #   FAISS_DIR=DIR   a FAISS 1.7.3 with the C API: DIR/lib/libfaiss_c.a, DIR/include/faiss/c_api
 #   CC, CFLAGS      compiler and optimisation (-O3 -g)
 #   PREFIX, DESTDIR where "make install" puts things (/usr/local)
+#   PYTHON_DIR      where it puts the Python module (PREFIX/share/lmk/python)
 #   V=1             show whole commands
 # The trainer has variables of its own: see "The trainer" below.
 
 VERSION := $(shell sed -n 's/^.define LMK_VERSION "\(.*\)"/\1/p' include/lmk.h)
 PREFIX ?= /usr/local
+PYTHON_DIR ?= $(PREFIX)/share/lmk/python
 
 BUILD ?= build$(if $(PORTABLE),/portable)$(if $(SANITIZE),/sanitize)
 OBJECT_DIR := $(BUILD)/objects
@@ -84,7 +86,7 @@ run = $(if $(V),,@echo "  $(1)  $@" && )
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all manual demo test test-dependencies unit cli-test golden train-test sanitize bench install \
+.PHONY: all manual demo test test-dependencies unit cli-test golden python-test train-test sanitize bench install \
     uninstall clean format format-check lint help faiss test-programs train-data train-tokenizer train-run train-evaluate \
     train-export train-curve
 .SECONDARY:
@@ -195,10 +197,10 @@ RUN_TESTS := tests/run $(BUILD)
 # make as many at a time as there are processors, unless the caller has said how many
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-## test: every test: unit, command line, golden values, trainer; ends with "N passed, N failed"
+## test: every test: unit, command line, golden values, Python, trainer; ends with "N passed, N failed"
 test: test-dependencies
 	@+$(SUBMAKE) all test-programs
-	@$(RUN_TESTS) unit golden cli train
+	@$(RUN_TESTS) unit golden cli python train
 
 ## test-dependencies: install the Debian packages that only the tests need
 test-dependencies:
@@ -217,6 +219,10 @@ golden: $(GOLDEN_PROGRAMS) $(BUILD)/lmk
 ## cli-test: the tests of the command line alone
 cli-test: $(BUILD)/lmk
 	@$(RUN_TESTS) cli
+
+## python-test: the tests of the Python module alone
+python-test: $(BUILD)/lmk $(BUILD)/liblmk.so
+	@$(RUN_TESTS) python
 
 ## train-test: the tests of the trainer alone (Python)
 train-test:
@@ -320,7 +326,7 @@ train-curve:
 INSTALL_ROOT = $(DESTDIR)$(PREFIX)
 SHARED_FILES = $(patsubst $(SHARE)/%,%,$(MANUAL_PAGES) $(COMPLETIONS))
 
-## install: program, model, manual, completions, header, libraries and pkg-config file below DESTDIR/PREFIX
+## install: program, model, manual, completions, header, libraries, Python module below DESTDIR/PREFIX
 install: all manual
 	install -d $(INSTALL_ROOT)/bin $(INSTALL_ROOT)/include $(INSTALL_ROOT)/lib/pkgconfig \
 	    $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
@@ -331,6 +337,7 @@ install: all manual
 	ln -sf liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0
 	ln -sf liblmk.so.0 $(INSTALL_ROOT)/lib/liblmk.so
 	install -m 644 $(MODEL) $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL))
+	install -D -m 644 python/lmk.py $(DESTDIR)$(PYTHON_DIR)/lmk.py
 	for file in $(SHARED_FILES); do install -D -m 644 $(SHARE)/$$file $(INSTALL_ROOT)/share/$$file; done
 	install -m 644 LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE
 	install -m 644 $(FAISS_DIR)/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
@@ -343,8 +350,8 @@ uninstall:
 	    $(INSTALL_ROOT)/lib/liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0 \
 	    $(INSTALL_ROOT)/lib/liblmk.so $(INSTALL_ROOT)/lib/pkgconfig/lmk.pc \
 	    $(INSTALL_ROOT)/share/doc/lmk/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
-	rm -f $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL)) $(SHARED_FILES:%=$(INSTALL_ROOT)/share/%)
-	-rmdir $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
+	rm -f $(DESTDIR)$(PYTHON_DIR)/lmk.py $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL)) $(SHARED_FILES:%=$(INSTALL_ROOT)/share/%)
+	-rmdir $(DESTDIR)$(PYTHON_DIR) $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
 
 # ---- Housekeeping
 
