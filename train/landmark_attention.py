@@ -54,10 +54,10 @@ def window_attention_naive(q, k, v, shape):
     return heads_first(scores.masked_fill(~seen, -math.inf).softmax(-1) @ values)
 
 
-def far_query_table(shape, length, memory_blocks, assumed=8):
+def far_query_table(shape, length, memory_blocks, assumed=8, device=None):
     """Rotation of the queries that score far blocks. `stingy` places them behind the slots of the blocks read
     (`assumed` of them where none are read yet)."""
-    position = torch.arange(length)
+    position = torch.arange(length, device=device)
     if shape.slot:
         position = position % shape.rows + shape.far
     else:
@@ -71,13 +71,13 @@ def grouped_attention_naive(q, k, v, shape, memory=None, slots=None):
     length, rows, scale = q.shape[1], shape.rows, 1 / math.sqrt(shape.head_width)
     blocks = -(-length // rows)
     memory_blocks = memory[0].shape[1] // rows if memory else 0
-    position = torch.arange(length)
+    position = torch.arange(length, device=q.device)
     offset, block = position % rows, position // rows
     base = (memory_blocks + 1) * rows if memory_blocks and not shape.slot else 0
     q, k, v = heads_first(q), per_query_head(heads_first(k), shape.heads), per_query_head(heads_first(v), shape.heads)
     table = rotary_table(position + base, shape.head_width, shape.rotary_base)
     scores = rotate(q, table) @ rotate(k, table).transpose(-1, -2) * scale
-    far_q = rotate(q, far_query_table(shape, length, memory_blocks))
+    far_q = rotate(q, far_query_table(shape, length, memory_blocks, device=q.device))
     back = block[:, None] - block[None]
     if shape.slot:
         at_offset = rotary_table(offset, shape.head_width, shape.rotary_base)
@@ -102,11 +102,11 @@ def grouped_attention_naive(q, k, v, shape, memory=None, slots=None):
 
 def _memory_scores(far_q, memory, slots, shape, scale):
     """Scores of the memory's rows: [B, H, T, M * R]."""
-    position = torch.arange(memory[0].shape[1])
+    position = torch.arange(memory[0].shape[1], device=far_q.device)
     if shape.slot:
         position = position % shape.rows
     else:
-        position = torch.as_tensor(slots).repeat_interleave(shape.rows) * shape.rows + position % shape.rows
+        position = torch.as_tensor(slots, device=far_q.device).repeat_interleave(shape.rows) * shape.rows + position % shape.rows
     keys = per_query_head(heads_first(memory[0]), shape.heads)
     return far_q @ rotate(keys, rotary_table(position, shape.head_width, shape.rotary_base)).transpose(-1, -2) * scale
 
