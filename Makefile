@@ -58,7 +58,7 @@ OPENBLAS := -lopenblas
 ifneq ($(OPENBLAS_DIR),)
 OPENBLAS := -L$(OPENBLAS_DIR) -Wl,-rpath,$(OPENBLAS_DIR) -lopenblas
 endif
-PRIVATE_LIBS := $(FAISS_SHARED) -llmdb -lsqlite3 -lcjson $(OPENBLAS) -lstdc++ -lgomp -lpthread -lm
+PRIVATE_LIBS := $(FAISS_SHARED) -llmdb -lsqlite3 -lcjson -larchive $(OPENBLAS) -lstdc++ -lgomp -lpthread -lm
 
 LIBRARY_SOURCES := $(wildcard src/base/*.c src/text/*.c src/model/*.c index/*.c)
 ifdef PORTABLE

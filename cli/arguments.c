@@ -39,6 +39,7 @@ const struct option_row option_rows[] = {
     {'K', "kv", "TIER", "index ",
      "of a new collection, how keys and values are kept: q8_0 (default), q4_0 or f16"},
     {'A', "ann", "FACTORY", "index ", "of a new collection, the FAISS index (default: by size)"},
+    {'X', "strict", NULL, "index ", "exit code 3 where something could not be read"},
     {'t', "threads", "N", "index search ask ", "threads (one per core)"},
     {'j', "json", NULL, "index search ask list info verify remove ",
      "print JSON, see docs/json.md"},
@@ -221,6 +222,9 @@ static void set_switch(struct arguments *arguments, int letter)
         break;
     case 'N':
         arguments->no_merge = true;
+        break;
+    case 'X':
+        arguments->strict = true;
         break;
     case 'G':
         arguments->generate = true;

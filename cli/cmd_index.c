@@ -65,10 +65,11 @@ static void print_progress(struct display *display, const struct lmk_progress *p
                 (unsigned long long)progress->documents_total, grouped(progress->tokens, done),
                 grouped(progress->tokens_total, all), grouped((uint64_t)rate, speed), left);
     else
-        fprintf(stderr, "%s: %llu of %llu files%s%.40s", progress->stage,
+        fprintf(stderr, "%s: %llu of %llu files%s%s%s%s%.40s", progress->stage,
                 (unsigned long long)progress->documents,
-                (unsigned long long)progress->documents_total, name ? ", " : "",
-                name ? name + 1 : "");
+                (unsigned long long)progress->documents_total, progress->tokens ? ", " : "",
+                progress->tokens ? grouped(progress->tokens, done) : "",
+                progress->tokens ? " tokens" : "", name ? ", " : "", name ? name + 1 : "");
     fputs(display->terminal ? "" : "\n", stderr);
     display->drawn = display->terminal;
     fflush(stderr);
@@ -105,6 +106,8 @@ static enum lmk_status print_json(const struct lmk_index_report *report, struct 
     cJSON_AddNumberToObject(object, "documents_added", (double)report->documents_added);
     cJSON_AddNumberToObject(object, "documents_unchanged", (double)report->documents_unchanged);
     cJSON_AddNumberToObject(object, "documents_replaced", (double)report->documents_replaced);
+    cJSON_AddNumberToObject(object, "invalid_bytes", (double)report->invalid_bytes);
+    cJSON_AddNumberToObject(object, "documents_invalid", (double)report->documents_invalid);
     cJSON_AddNumberToObject(object, "documents", (double)report->documents);
     cJSON_AddNumberToObject(object, "tokens", (double)report->tokens);
     cJSON_AddNumberToObject(object, "seconds", report->seconds);
@@ -115,7 +118,7 @@ static enum lmk_status print_json(const struct lmk_index_report *report, struct 
 
 static void print_report(const struct lmk_index_report *report)
 {
-    char tokens[32], speed[32];
+    char tokens[32], speed[32], bytes[32];
     printf("%llu documents indexed (%llu new, %llu changed, %llu already there, %llu files left "
            "out): %s tokens in "
            "%.1f s, %s tokens/s\n",
@@ -124,6 +127,25 @@ static void print_report(const struct lmk_index_report *report)
            (unsigned long long)report->documents_unchanged,
            (unsigned long long)report->files_skipped, grouped(report->tokens, tokens),
            report->seconds, grouped((uint64_t)report->tokens_per_second, speed));
+    if (report->invalid_bytes)
+        printf("%s bytes were no valid text and were replaced, in %llu of the new documents\n",
+               grouped(report->invalid_bytes, bytes),
+               (unsigned long long)report->documents_invalid);
+}
+
+static enum lmk_status print_summary(const struct arguments *arguments,
+                                     const struct lmk_index_report *report, enum lmk_status status,
+                                     struct lmk_error *error)
+{
+    struct lmk_error printing = {0};
+    if (!arguments->json)
+        print_report(report);
+    else if (print_json(report, &printing) && !status)
+        return fail(error, printing.status, "%s", printing.message);
+    if (!status && arguments->strict && report->files_skipped)
+        return fail(error, LMK_INPUT, "%llu files or parts of files were left out.",
+                    (unsigned long long)report->files_skipped);
+    return status;
 }
 
 enum lmk_status command_index(const struct arguments *arguments, struct lmk_error *error)
@@ -147,11 +169,5 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
     session_close(&session);
     if (status && status != LMK_INTERRUPTED)
         return status;
-    if (arguments->json) {
-        struct lmk_error printing = {0};
-        enum lmk_status printed = print_json(&report, &printing);
-        return status ? status : printed;
-    }
-    print_report(&report);
-    return status;
+    return print_summary(arguments, &report, status, error);
 }

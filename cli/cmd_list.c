@@ -18,6 +18,7 @@ static enum lmk_status print_json(const struct lmk_document *document, struct lm
     cJSON_AddStringToObject(object, "author", document->author);
     cJSON_AddStringToObject(object, "language", document->language);
     cJSON_AddStringToObject(object, "kind", document->kind);
+    cJSON_AddItemToObject(object, "metadata", json_metadata(document->metadata));
     cJSON_AddStringToObject(object, "state", document->state);
     cJSON_AddStringToObject(object, "kv", document->tier);
     cJSON_AddNumberToObject(object, "blocks", (double)document->blocks);

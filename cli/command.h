@@ -13,7 +13,7 @@ enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char
 /* Every option of every command; arguments.c says which command takes which. */
 struct arguments {
     const char *collection, *model;
-    bool json, quiet, generate, no_generate, no_merge, manual;
+    bool json, quiet, generate, no_generate, no_merge, manual, strict;
     const char *opener, *completion;
     unsigned threads;
     size_t top, blocks, candidates, max_tokens; /* 0: the default */

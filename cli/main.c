@@ -14,8 +14,10 @@
 const struct command commands[] = {
     {"index", command_index, "PATH...",
      "add books to a collection, or go on where it was interrupted",
-     "Folders are walked for .txt and .md files. Texts that the collection has are skipped, "
-     "changed ones replaced.\n"
+     "Folders are walked for text (.txt), Markdown (.md) and JSON lines with \"_id\", \"title\" "
+     "and "
+     "\"text\" (.jsonl), also compressed (.gz, .bz2, .xz, .zst). Texts that the collection has are "
+     "skipped, changed ones replaced.\n"
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",
      "Prints the passages that fit the query best, by the attention to their landmarks and by "
@@ -33,7 +35,8 @@ const struct command commands[] = {
     {"list", command_list, "", "list the documents of a collection", ""},
     {"info", command_info, "", "show what a collection holds and how large it is", ""},
     {"verify", command_verify, "", "check every checksum and cross-reference", ""},
-    {"remove", command_remove, "DOCUMENT...", "remove documents by id, path or title", ""},
+    {"remove", command_remove, "DOCUMENT...", "remove documents by id, path or title",
+     "A path can also be that of a folder or of a file with several documents: all of them go."},
     {"help", command_help, "[COMMAND]", "show this list, or one command",
      "Manual pages and completions are made from the same tables; where lmk was installed, the "
      "system has them. By hand:\n"

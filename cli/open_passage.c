@@ -19,19 +19,33 @@ static uint64_t line_of(FILE *file, uint64_t offset)
     return line;
 }
 
+/* The file that the path names or, where it is FILE/NAME, leads into; owned, NULL: out of memory.
+ */
+static char *file_of(const char *path)
+{
+    char *file = strdup(path), *slash;
+    while (file && access(file, F_OK) && errno == ENOTDIR && (slash = strrchr(file, '/')))
+        *slash = '\0';
+    return file;
+}
+
 enum lmk_status place_find(struct place *place, const struct lmk_passage *passage,
                            struct lmk_error *error)
 {
     bool marked = passage->mark_end > passage->mark_start;
-    FILE *file = fopen(passage->path, "rb");
-    *place = (struct place){0};
-    if (!file)
+    *place = (struct place){.path = file_of(passage->path)};
+    if (!place->path)
+        return fail(error, LMK_MEMORY, "Out of memory.");
+    FILE *file = fopen(place->path, "rb");
+    if (!file) {
+        int reason = errno;
+        place_release(place);
         return fail(error, LMK_INPUT, "The source %s cannot be opened any more: %s.", passage->path,
-                    strerror(errno));
+                    strerror(reason));
+    }
     place->line = line_of(file, marked ? passage->mark_source_start : passage->source_start);
-    place->path = strdup(passage->path);
     fclose(file);
-    return place->path ? LMK_OK : fail(error, LMK_MEMORY, "Out of memory.");
+    return LMK_OK;
 }
 
 void place_release(struct place *place)

@@ -72,6 +72,12 @@ cJSON *json_timing(const struct lmk_timing *timing)
     return object;
 }
 
+cJSON *json_metadata(const char *metadata)
+{
+    cJSON *object = cJSON_Parse(metadata);
+    return object ? object : cJSON_CreateObject();
+}
+
 static void add_mark(cJSON *object, const struct lmk_passage *passage, bool ask)
 {
     if (passage->mark_end <= passage->mark_start)
@@ -107,6 +113,7 @@ cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask)
     cJSON_AddStringToObject(object, "path", passage->path);
     cJSON_AddStringToObject(object, "title", passage->title);
     cJSON_AddStringToObject(object, "author", passage->author);
+    cJSON_AddItemToObject(object, "metadata", json_metadata(passage->metadata));
     cJSON_AddNumberToObject(object, "source_start", (double)passage->source_start);
     cJSON_AddNumberToObject(object, "source_end", (double)passage->source_end);
     cJSON_AddStringToObject(object, "text", passage->text);

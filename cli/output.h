@@ -16,6 +16,8 @@ cJSON *json_start(const char *command);
 enum lmk_status json_print(cJSON *object, struct lmk_error *error);
 /* One passage as docs/json.md describes it; `ask` adds the shares. */
 cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask);
+/* The JSON object of a document's metadata, parsed. */
+cJSON *json_metadata(const char *metadata);
 cJSON *json_timing(const struct lmk_timing *timing);
 
 /* True where stdout is a terminal that takes colours and NO_COLOR is not set. */

@@ -103,16 +103,18 @@ LMK_API void lmk_collection_close(struct lmk_collection *collection); /* NULL is
 
 struct lmk_document {
     uint64_t id;       /* stable within the collection, never used again */
-    const char *path;  /* where the text was read */
+    const char *path;  /* where the text was read; FILE/NAME in a file that holds several */
     const char *title; /* never NULL, may be empty; so author, language, kind */
     const char *author;
     const char *language; /* BCP 47, "" if unknown */
-    const char *kind;     /* "text", "markdown" */
+    const char *kind;     /* "text", "markdown", "jsonl" */
+    const char *metadata; /* a JSON object: what else the source says */
     uint64_t blocks, tokens;
     uint64_t source_bytes, text_bytes; /* in the file; after normalisation */
     const char *state;                 /* "text", "landmarks", "ready" */
     const char *tier;                  /* "none", "f16", "q8_0", "q4_0" */
-    char hash[33];                     /* XXH3-128 of the normalised text, hexadecimal */
+    char hash[33]; /* XXH3-128 of the normalised text (with "_id": of it, NUL and that), hexadecimal
+                    */
 };
 
 /* Calls `visit` for each document in order of id until it returns false. The document is valid
@@ -137,8 +139,8 @@ struct lmk_info {
 LMK_API enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *info,
                                  struct lmk_error *error);
 
-/* Removes the documents whose id, path or title equals `what`; `removed` counts them. Errors:
- * LMK_NOT_FOUND. */
+/* Removes the documents whose id, path or title equals `what`, or which are in the file or folder
+ * `what`; `removed` counts them. Errors: LMK_NOT_FOUND. */
 LMK_API enum lmk_status lmk_remove(struct lmk_collection *collection, const char *what,
                                    uint64_t *removed, struct lmk_error *error);
 
@@ -168,16 +170,20 @@ struct lmk_index_options {
      * NULL. */
     bool (*progress)(void *context, const struct lmk_progress *progress);
     void *context;
-    /* Told of each file that could not be read, which is then left out. May be NULL. */
+    /* Told of each file, or part of one that holds several documents, that could not be read and is
+     * left out. May be NULL. */
     void (*skipped)(void *context, const char *path, const struct lmk_error *error);
 };
 
 struct lmk_index_report {
-    uint64_t files, documents_added, documents_unchanged, documents_replaced, files_skipped;
-    uint64_t documents, tokens; /* indexed by the model in this call */
-    double seconds;             /* of the whole call */
-    double model_seconds;       /* running the model */
-    double tokens_per_second;   /* tokens / seconds of the model stage, storing included */
+    uint64_t files, documents_added, documents_unchanged, documents_replaced;
+    uint64_t files_skipped;                    /* left out: files, and parts of files */
+    uint64_t invalid_bytes, documents_invalid; /* bytes replaced by U+FFFD, new documents with some
+                                                */
+    uint64_t documents, tokens;                /* indexed by the model in this call */
+    double seconds;                            /* of the whole call */
+    double model_seconds;                      /* running the model */
+    double tokens_per_second; /* tokens / seconds of the model stage, storing included */
 };
 
 /* Adds the files at `paths` (folders are walked) to a collection opened for writing, then runs the
@@ -203,6 +209,7 @@ struct lmk_passage {
     uint64_t blocks;          /* successive blocks that the passage was made of */
     uint64_t best_block;      /* the one of them that the scores and the mark belong to */
     const char *path, *title, *author;
+    const char *metadata;              /* a JSON object, see lmk_document */
     uint64_t source_start, source_end; /* byte range in the source */
     const char *text;                  /* normalised text around the hit, UTF-8 */
     size_t mark_start,

@@ -71,11 +71,13 @@ enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *
         return status;
     ingest.report->files = files.count;
     if (!files.count)
-        status = error_set(error, LMK_INPUT, "There is no .txt or .md file in %s.",
+        status = error_set(error, LMK_INPUT, "There is no file that lmk reads in %s.",
                            path_count ? paths[0] : "an empty list");
     else
         status = run_stages(&ingest, &files, error);
-    if (!status && ingest.report->files_skipped == files.count)
+    const struct lmk_index_report *found = ingest.report;
+    if (!status &&
+        !(found->documents_added + found->documents_unchanged + found->documents_replaced))
         status = error_set(error, LMK_INPUT, "None of the %zu files could be read as a book.",
                            files.count);
     ingest.report->seconds = ingest_clock() - ingest.started;

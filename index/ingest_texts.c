@@ -8,7 +8,7 @@
 #include <time.h>
 
 /* A batch is committed when it holds so many documents or so much text. */
-#define BATCH_DOCUMENTS 256
+#define BATCH_DOCUMENTS 4096
 #define BATCH_BYTES ((uint64_t)16 << 20)
 
 struct added {
@@ -19,7 +19,7 @@ struct added {
 /* A file with the text of a document that is known by another path. */
 struct copy {
     uint64_t id;
-    const char *path; /* of the file list */
+    char *path; /* owned */
 };
 
 struct texts {
@@ -33,6 +33,20 @@ struct texts {
     size_t dropped_count;
     uint64_t bytes;
     struct buffer copies; /* struct copy, of the whole run */
+    struct buffer seen;   /* a bit for each id: documents that the file at hand holds */
+};
+
+/* The file at hand. */
+struct reading {
+    struct texts *texts;
+    const char *path;
+    struct source_record before; /* what the collection knew of it, zero if nothing */
+    struct source_record now;
+    bool known, several; /* it was known; its documents have paths below its own */
+    bool elsewhere;      /* some of them are known by a path elsewhere */
+    uint64_t added;      /* of several */
+    enum lmk_status status;
+    struct lmk_error *error; /* what ends the run, where status is not LMK_OK */
 };
 
 static enum lmk_status begin(struct texts *texts, struct lmk_error *error)
@@ -74,23 +88,70 @@ static void abandon(struct texts *texts)
     texts->batch = NULL;
 }
 
-/* True if the file stands in the collection as it is now, by size and time. `record` is what the
- * collection knows of it, zero if nothing. */
-static bool seen_before(struct texts *texts, const char *path, struct source_record *record,
-                        struct document *document)
+static bool measure(const char *path, struct source_record *record)
 {
     struct stat information;
-    if (store_source(texts->view, path, record, NULL)) {
-        *record = (struct source_record){0};
-        return false;
-    }
     if (stat(path, &information))
         return false;
-    int64_t modified =
+    record->size = (uint64_t)information.st_size;
+    record->modified_ns =
         (int64_t)information.st_mtim.tv_sec * 1000000000 + information.st_mtim.tv_nsec;
-    return record->size == (uint64_t)information.st_size && record->modified_ns == modified &&
-           !store_document(texts->view, record->document, document, NULL);
+    return true;
 }
+
+/* True if the file stands in the collection as it is now, by size and time. `record` is what the
+ * collection knows of it; false for `known`: nothing. */
+static bool seen_before(struct texts *texts, const char *path, struct source_record *record,
+                        bool *known)
+{
+    struct source_record now;
+    *record = (struct source_record){0};
+    *known = !store_source(texts->view, path, record, NULL);
+    return *known && measure(path, &now) && record->size == now.size &&
+           record->modified_ns == now.modified_ns;
+}
+
+/* True if the path still leads to the document: to its file, or into the file that it is in. */
+static bool still_there(struct texts *texts, const struct document *document)
+{
+    struct source_record record;
+    bool known;
+    if (seen_before(texts, document->path, &record, &known))
+        return record.document == document->id;
+    char *path = strdup(document->path), *slash;
+    bool there = false;
+    while (path && !there && (slash = strrchr(path, '/')) && slash != path) {
+        *slash = '\0';
+        there = seen_before(texts, path, &record, &known) && record.document == 0;
+    }
+    free(path);
+    return there;
+}
+
+/* ---- Documents that the file at hand holds */
+
+static enum lmk_status mark_seen(struct texts *texts, uint64_t id, struct lmk_error *error)
+{
+    struct buffer *seen = &texts->seen;
+    size_t byte = id / 8;
+    if (byte >= seen->size) {
+        size_t grown = byte + 1 - seen->size;
+        enum lmk_status status = buffer_reserve(seen, grown, error);
+        if (status)
+            return status;
+        memset(seen->data + seen->size, 0, grown);
+        seen->size += grown;
+    }
+    seen->data[byte] |= (unsigned char)(1 << id % 8);
+    return LMK_OK;
+}
+
+static bool is_seen(const struct texts *texts, uint64_t id)
+{
+    return id / 8 < texts->seen.size && texts->seen.data[id / 8] >> id % 8 & 1;
+}
+
+/* ---- Documents to be dropped */
 
 /* Its place among the documents to be dropped, or their count. */
 static size_t find_dropped(const struct texts *texts, uint64_t id)
@@ -113,40 +174,48 @@ static bool keep_after_all(struct texts *texts, uint64_t id)
 
 /* The file at `path` has the text of `document`, which may be known by another path. A moved file
  * keeps its index: the document gets its new path where the file at the old one has gone or has
- * another text now. */
+ * another text now. *elsewhere: it has not. */
 static enum lmk_status take_known(struct texts *texts, const char *path,
-                                  const struct document *document, struct lmk_error *error)
+                                  const struct document *document, bool *elsewhere,
+                                  struct lmk_error *error)
 {
-    struct source_record record;
-    struct document there;
+    *elsewhere = false;
     if (!strcmp(document->path, path)) {
         keep_after_all(texts, document->id);
         return LMK_OK;
     }
-    struct copy copy = {document->id, path};
+    if (is_seen(texts, document->id))
+        return LMK_OK; /* two documents of one file have the same text */
+    struct copy copy = {document->id, strdup(path)};
+    if (!copy.path)
+        return error_memory(error, strlen(path) + 1);
     enum lmk_status status = buffer_append(&texts->copies, &copy, sizeof copy, error);
-    if (!status &&
-        (keep_after_all(texts, document->id) ||
-         !seen_before(texts, document->path, &record, &there) || there.id != document->id))
-        status = store_set_path(texts->batch, document->id, path, error);
-    return status;
+    if (status) {
+        free(copy.path);
+        return status;
+    }
+    *elsewhere = !keep_after_all(texts, document->id) && still_there(texts, document);
+    return *elsewhere ? LMK_OK : store_set_path(texts->batch, document->id, path, error);
 }
 
-/* The id of the document with this text, 0 if it is new. */
+/* The id of the document with this text, 0 if it is new. *elsewhere: it has another path. */
 static enum lmk_status find_text(struct texts *texts, const unsigned char hash[HASH128_BYTES],
-                                 const char *path, uint64_t *id, struct lmk_error *error)
+                                 const char *path, uint64_t *id, bool *elsewhere,
+                                 struct lmk_error *error)
 {
     for (size_t i = 0; i < texts->added_count; i++)
         if (!memcmp(texts->added[i].hash, hash, HASH128_BYTES)) {
             *id = texts->added[i].id;
+            *elsewhere = !is_seen(texts, *id);
             return LMK_OK;
         }
     struct document document;
     enum lmk_status status = store_document_by_hash(texts->view, hash, &document, error);
     *id = status ? 0 : document.id;
+    *elsewhere = false;
     if (status)
         return status == LMK_NOT_FOUND ? LMK_OK : status;
-    return take_known(texts, path, &document, error);
+    return take_known(texts, path, &document, elsewhere, error);
 }
 
 static int64_t now_ns(void)
@@ -156,8 +225,7 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static enum lmk_status add(struct texts *texts, const char *path,
-                           const struct source_document *source,
+static enum lmk_status add(struct texts *texts, const struct source_document *source,
                            const unsigned char hash[HASH128_BYTES], uint64_t *id,
                            struct lmk_error *error)
 {
@@ -171,15 +239,15 @@ static enum lmk_status add(struct texts *texts, const char *path,
         .tier = store_settings(collection->store)->tier,
         .block_count = blocks.block_count,
         .token_count = blocks.token_count,
-        .source_bytes = source->file_size,
+        .source_bytes = source->source_bytes,
         .text_bytes = source->text.size,
         .added_ns = now_ns(),
-        .path = path,
+        .path = source->path,
         .title = source->title,
         .author = source->author,
         .language = source->language,
         .kind = source->kind,
-        .metadata = "{}",
+        .metadata = source->metadata,
     };
     memcpy(document.hash, hash, HASH128_BYTES);
     status = store_add_document(texts->batch, &document, blocks.blocks, error);
@@ -191,77 +259,225 @@ static enum lmk_status add(struct texts *texts, const char *path,
     memcpy(added->hash, hash, HASH128_BYTES);
     added->id = document.id;
     texts->bytes += source->text.size;
+    texts->ingest->progress.tokens += document.token_count;
+    struct lmk_index_report *report = texts->ingest->report;
+    report->invalid_bytes += source->text.invalid_bytes;
+    report->documents_invalid += source->text.invalid_bytes > 0;
     return LMK_OK;
 }
 
-/* The document that the path stood for before its text changed goes, unless another file has it. */
-static enum lmk_status drop_old(struct texts *texts, const char *path, uint64_t old_id,
+static bool is_below(const char *path, const char *folder)
+{
+    size_t size = strlen(folder);
+    return !strncmp(path, folder, size) && path[size] == '/';
+}
+
+/* A document that the path stood for, or one below it, is not there any more: it goes, unless
+ * another file has it. */
+static enum lmk_status drop_old(struct texts *texts, const char *path, const struct document *old,
                                 bool *dropped, struct lmk_error *error)
 {
-    struct document old;
-    enum lmk_status status = store_document(texts->view, old_id, &old, error);
     *dropped = false;
-    if (status)
-        return status == LMK_NOT_FOUND ? LMK_OK : status;
-    if (strcmp(old.path, path))
+    if (strcmp(old->path, path) && !is_below(old->path, path))
         return LMK_OK;
-    const struct copy *copies = (const struct copy *)texts->copies.data;
+    const struct copy *copies = (const struct copy *)(void *)texts->copies.data;
     for (size_t i = 0; i < texts->copies.size / sizeof *copies; i++)
-        if (copies[i].id == old_id)
-            return store_set_path(texts->batch, old_id, copies[i].path, error);
-    *dropped = find_dropped(texts, old_id) == texts->dropped_count;
+        if (copies[i].id == old->id)
+            return store_set_path(texts->batch, old->id, copies[i].path, error);
+    *dropped = find_dropped(texts, old->id) == texts->dropped_count;
     if (*dropped)
-        texts->dropped[texts->dropped_count++] = old_id;
+        texts->dropped[texts->dropped_count++] = old->id;
     return LMK_OK;
 }
 
-static enum lmk_status take(struct texts *texts, const char *path,
-                            const struct source_document *source,
-                            const struct source_record *before, struct lmk_error *error)
+/* The one document that the file was before goes, if it is not `id` still. */
+static enum lmk_status drop_single(struct reading *reading, uint64_t id, bool *dropped,
+                                   struct lmk_error *error)
 {
-    unsigned char hash[HASH128_BYTES];
-    hash128(source->text.text, source->text.size, hash);
-    struct source_record record = {0, source->file_size, source->modified_ns};
-    enum lmk_status status = find_text(texts, hash, path, &record.document, error);
-    bool known = record.document != 0, replaced = false;
-    if (!status && !known)
-        status = add(texts, path, source, hash, &record.document, error);
-    if (!status && before->document && before->document != record.document)
-        status = drop_old(texts, path, before->document, &replaced, error);
+    struct document old;
+    *dropped = false;
+    if (!reading->before.document || reading->before.document == id)
+        return LMK_OK;
+    enum lmk_status status =
+        store_document(reading->texts->view, reading->before.document, &old, error);
+    if (status)
+        return status == LMK_NOT_FOUND ? LMK_OK : status;
+    return drop_old(reading->texts, reading->path, &old, dropped, error);
+}
+
+/* Commits where the batch is full. */
+static enum lmk_status checkpoint(struct texts *texts, struct lmk_error *error)
+{
+    if (texts->added_count < BATCH_DOCUMENTS && texts->dropped_count < BATCH_DOCUMENTS &&
+        texts->bytes < BATCH_BYTES)
+        return LMK_OK;
+    enum lmk_status status = commit(texts, error);
+    return status ? status : begin(texts, error);
+}
+
+static enum lmk_status hash_document(const struct source_document *source,
+                                     unsigned char hash[HASH128_BYTES], struct lmk_error *error)
+{
+    struct hash_state *state = hash_state_new();
+    if (!state)
+        return error_memory(error, HASH128_BYTES);
+    hash_state_update(state, source->text.text, source->text.size);
+    if (source->identity[0]) {
+        hash_state_update(state, "", 1);
+        hash_state_update(state, source->identity, strlen(source->identity));
+    }
+    hash_state_finish(state, hash);
+    return LMK_OK;
+}
+
+/* The document is all that its file holds. */
+static enum lmk_status take_single(struct reading *reading, uint64_t id, bool known,
+                                   struct lmk_error *error)
+{
+    struct lmk_index_report *report = reading->texts->ingest->report;
+    bool replaced;
+    enum lmk_status status = drop_single(reading, id, &replaced, error);
     if (status)
         return status;
-    struct lmk_index_report *report = texts->ingest->report;
     ++*(replaced ? &report->documents_replaced
         : known  ? &report->documents_unchanged
                  : &report->documents_added);
-    return store_put_source(texts->batch, path, &record, error);
+    reading->now.document = id;
+    return store_put_source(reading->texts->batch, reading->path, &reading->now, error);
+}
+
+/* The document is one of several. From the first on the collection knows that the file is being
+ * read, with a size and time that no file has. */
+static enum lmk_status take_one_of_several(struct reading *reading, uint64_t id, bool known,
+                                           struct lmk_error *error)
+{
+    static const struct source_record unfinished = {0};
+    struct texts *texts = reading->texts;
+    enum lmk_status status = mark_seen(texts, id, error);
+    if (!status && !reading->several)
+        status = store_put_source(texts->batch, reading->path, &unfinished, error);
+    reading->several = true;
+    reading->now.documents++;
+    reading->added += !known;
+    ++*(known ? &texts->ingest->report->documents_unchanged
+              : &texts->ingest->report->documents_added);
+    return status;
+}
+
+static enum lmk_status take(struct reading *reading, const struct source_document *source,
+                            struct lmk_error *error)
+{
+    struct texts *texts = reading->texts;
+    unsigned char hash[HASH128_BYTES];
+    uint64_t id = 0;
+    bool elsewhere = false;
+    enum lmk_status status = hash_document(source, hash, error);
+    if (!status)
+        status = find_text(texts, hash, source->path, &id, &elsewhere, error);
+    bool known = id != 0;
+    reading->elsewhere |= elsewhere;
+    if (!status && !known)
+        status = add(texts, source, hash, &id, error);
+    if (!status)
+        status = strcmp(source->path, reading->path)
+                     ? take_one_of_several(reading, id, known, error)
+                     : take_single(reading, id, known, error);
+    if (!status)
+        status = checkpoint(texts, error);
+    if (status)
+        return status;
+    texts->ingest->progress.document = source->path;
+    status = ingest_report(texts->ingest, error);
+    texts->ingest->progress.document = reading->path;
+    return status;
+}
+
+static enum lmk_status on_document(void *context, const struct source_document *source,
+                                   struct lmk_error *error)
+{
+    (void)error; /* this one is for what is wrong with the file */
+    struct reading *reading = context;
+    reading->status = take(reading, source, reading->error);
+    return reading->status;
+}
+
+static void on_skip(void *context, uint64_t count, const struct lmk_error *fault)
+{
+    struct reading *reading = context;
+    struct ingest *ingest = reading->texts->ingest;
+    ingest->report->files_skipped += count;
+    if (ingest->options && ingest->options->skipped)
+        ingest->options->skipped(ingest->options->context, reading->path, fault);
+}
+
+/* Documents that the file held when it was read before, and not any more, go. */
+static enum lmk_status drop_missing(struct reading *reading, struct lmk_error *error)
+{
+    struct texts *texts = reading->texts;
+    struct lmk_index_report *report = texts->ingest->report;
+    struct document old;
+    uint64_t missing = 0;
+    enum lmk_status status;
+    for (uint64_t id = 0; !(status = store_next_document(texts->view, id, &old, error));) {
+        bool dropped = false;
+        id = old.id + 1;
+        if (!is_seen(texts, old.id) && is_below(old.path, reading->path) &&
+            ((status = drop_old(texts, reading->path, &old, &dropped, error)) ||
+             (status = checkpoint(texts, error))))
+            return status;
+        missing += dropped;
+    }
+    uint64_t replaced = missing < reading->added ? missing : reading->added;
+    report->documents_added -= replaced;
+    report->documents_replaced += replaced;
+    return status == LMK_NOT_FOUND ? LMK_OK : status;
+}
+
+/* What is left to do when the whole file has been read. Where documents of several are known by
+ * another path, the file is read again next time: they may have gone from there by then. */
+static enum lmk_status finish_file(struct reading *reading, struct lmk_error *error)
+{
+    bool had_several = reading->known && !reading->before.document, dropped;
+    enum lmk_status status = had_several ? drop_missing(reading, error) : LMK_OK;
+    if (!status && reading->several)
+        status = drop_single(reading, 0, &dropped, error);
+    if (status || !reading->several || reading->elsewhere)
+        return status;
+    return store_put_source(reading->texts->batch, reading->path, &reading->now, error);
+}
+
+/* A file that is in the collection as it is now. */
+static enum lmk_status pass_over(struct texts *texts, const char *path,
+                                 const struct source_record *record, struct document *document,
+                                 struct lmk_error *error)
+{
+    bool several = record->document == 0, elsewhere;
+    texts->ingest->report->documents_unchanged += several ? record->documents : 1;
+    return several ? LMK_OK : take_known(texts, path, document, &elsewhere, error);
 }
 
 /* A file that cannot be read is told of and left out; only what concerns the collection ends the
  * run. */
 static enum lmk_status ingest_file(struct texts *texts, const char *path, struct lmk_error *error)
 {
-    struct ingest *ingest = texts->ingest;
-    struct source_record before;
+    struct reading reading = {.texts = texts, .path = path, .error = error};
     struct document document;
-    if (seen_before(texts, path, &before, &document)) {
-        ingest->report->documents_unchanged++;
-        return take_known(texts, path, &document, error);
-    }
-    struct source_document source;
     struct lmk_error fault;
-    enum lmk_status status = reader_read(&source, path, &fault);
+    const struct reader_sink sink = {&reading, on_document, on_skip};
+    buffer_clear(&texts->seen);
+    if (seen_before(texts, path, &reading.before, &reading.known) &&
+        (!reading.before.document ||
+         !store_document(texts->view, reading.before.document, &document, NULL)))
+        return pass_over(texts, path, &reading.before, &document, error);
+    measure(path, &reading.now); /* a file that changes while it is read is read again next time */
+    enum lmk_status status = reader_read(path, &sink, &fault);
+    if (reading.status)
+        return reading.status;
     if (status == LMK_INPUT || status == LMK_IO) {
-        ingest->report->files_skipped++;
-        if (ingest->options && ingest->options->skipped)
-            ingest->options->skipped(ingest->options->context, path, &fault);
+        on_skip(&reading, 1, &fault);
         return LMK_OK;
     }
-    if (status)
-        return error_set(error, status, "%s", fault.message);
-    status = take(texts, path, &source, &before, error);
-    source_document_release(&source);
-    return status;
+    return status ? error_set(error, status, "%s", fault.message) : finish_file(&reading, error);
 }
 
 static enum lmk_status ingest_files(struct texts *texts, const struct file_list *files,
@@ -272,19 +488,27 @@ static enum lmk_status ingest_files(struct texts *texts, const struct file_list 
     for (size_t i = 0; !status && !stopped && i < files->count; i++) {
         progress->document = files->paths[i];
         status = ingest_file(texts, files->paths[i], error);
-        if (!status && (texts->added_count == BATCH_DOCUMENTS ||
-                        texts->dropped_count == BATCH_DOCUMENTS || texts->bytes >= BATCH_BYTES)) {
-            status = commit(texts, error);
-            if (!status)
-                status = begin(texts, error);
+        if (status == LMK_INTERRUPTED) {
+            stopped = status;
+            status = LMK_OK;
         }
-        progress->documents = i + 1;
         if (!status)
+            status = checkpoint(texts, error);
+        progress->documents = i + 1;
+        if (!status && !stopped)
             stopped = ingest_report(texts->ingest, error);
     }
     if (!status)
         status = commit(texts, stopped ? NULL : error);
     return status ? status : stopped;
+}
+
+static void release_copies(struct texts *texts)
+{
+    const struct copy *copies = (const struct copy *)(void *)texts->copies.data;
+    for (size_t i = 0; i < texts->copies.size / sizeof *copies; i++)
+        free(copies[i].path);
+    buffer_release(&texts->copies);
 }
 
 enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files,
@@ -295,11 +519,13 @@ enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *file
         return error_memory(error, sizeof *texts);
     texts->ingest = ingest;
     buffer_init(&texts->copies, SIZE_MAX / 2);
+    buffer_init(&texts->seen, SIZE_MAX / 2);
     ingest->progress = (struct lmk_progress){.stage = "reading", .documents_total = files->count};
     ingest->stage_started = ingest_clock();
     enum lmk_status status = ingest_files(texts, files, error);
     abandon(texts);
-    buffer_release(&texts->copies);
+    release_copies(texts);
+    buffer_release(&texts->seen);
     free(texts);
     return status;
 }

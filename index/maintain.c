@@ -3,6 +3,7 @@
 #include "index/segments.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ static struct lmk_document public_document(const struct document *document)
         .author = document->author,
         .language = document->language,
         .kind = document->kind,
+        .metadata = document->metadata,
         .blocks = document->block_count,
         .tokens = document->token_count,
         .source_bytes = document->source_bytes,
@@ -97,11 +99,49 @@ enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *inf
 
 /* ------------------------------------------------------------------ removing */
 
+/* At the path, or in the file there. */
+static bool is_at(const struct document *document, const char *path)
+{
+    size_t size = strlen(path);
+    return size && !strncmp(document->path, path, size) &&
+           (!document->path[size] || document->path[size] == '/');
+}
+
 static bool is_meant(const struct document *document, const char *what, uint64_t id,
                      const char *path)
 {
-    return document->id == id || !strcmp(document->path, what) ||
-           (path && !strcmp(document->path, path)) || !strcmp(document->title, what);
+    return document->id == id || is_at(document, what) || (path && is_at(document, path)) ||
+           !strcmp(document->title, what);
+}
+
+/* A file that it was in will be read again when it is named to be indexed. */
+static enum lmk_status remove_document(struct store_batch *batch, const struct document *document,
+                                       struct lmk_error *error)
+{
+    char *path = strdup(document->path), *slash;
+    enum lmk_status status = path ? LMK_OK : error_memory(error, strlen(document->path) + 1);
+    while (!status && (slash = strrchr(path, '/')) && slash != path) {
+        *slash = '\0';
+        status = store_remove_source(batch, path, error);
+    }
+    free(path);
+    return status ? status : store_remove_document(batch, document->id, error);
+}
+
+/* The absolute path, which may lead into a file that holds several documents; owned, NULL: none. */
+static char *absolute_path(const char *what)
+{
+    char *folder = strdup(what), *slash, *real = NULL, *path = NULL;
+    size_t size = strlen(what);
+    while (folder && size && !(real = realpath(folder, NULL)) && (slash = strrchr(folder, '/'))) {
+        *slash = '\0';
+        size = (size_t)(slash - folder);
+    }
+    if (real && asprintf(&path, "%s%s", real, what + size) < 0)
+        path = NULL;
+    free(real);
+    free(folder);
+    return path;
 }
 
 static enum lmk_status remove_matching(struct store_view *view, struct store_batch *batch,
@@ -112,7 +152,7 @@ static enum lmk_status remove_matching(struct store_view *view, struct store_bat
     uint64_t id = strtoull(what, &end, 10);
     if (errno || *end || end == what)
         id = 0; /* no document has it */
-    char *path = realpath(what, NULL);
+    char *path = absolute_path(what);
     struct document document;
     enum lmk_status status = LMK_OK;
     uint64_t next = 0;
@@ -120,7 +160,7 @@ static enum lmk_status remove_matching(struct store_view *view, struct store_bat
         next = document.id + 1;
         if (!is_meant(&document, what, id, path))
             continue;
-        status = store_remove_document(batch, document.id, error);
+        status = remove_document(batch, &document, error);
         ++*removed;
     }
     free(path);

@@ -147,7 +147,9 @@ static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collec
     passage->path = strdup(document->path);
     passage->title = strdup(document->title);
     passage->author = strdup(document->author);
-    if (!passage->text || !passage->path || !passage->title || !passage->author)
+    passage->metadata = strdup(document->metadata);
+    if (!passage->text || !passage->path || !passage->title || !passage->author ||
+        !passage->metadata)
         return error_memory(error, size);
     passage->document = document->id;
     passage->source_start = source_of(around, start);
@@ -206,5 +208,6 @@ void passage_release(struct lmk_passage *passage)
     free((char *)(uintptr_t)passage->path);
     free((char *)(uintptr_t)passage->title);
     free((char *)(uintptr_t)passage->author);
+    free((char *)(uintptr_t)passage->metadata);
     free((char *)(uintptr_t)passage->text);
 }

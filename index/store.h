@@ -68,9 +68,10 @@ struct block_text {
 
 /* Where a source file was last seen, so that unchanged files are skipped without reading them. */
 struct source_record {
-    uint64_t document;
+    uint64_t document; /* 0: the file holds several, whose paths are FILE/NAME */
     uint64_t size;
     int64_t modified_ns;
+    uint64_t documents; /* how many, where document is 0 */
 };
 
 #define SEGMENT_JOINT 0
@@ -202,6 +203,9 @@ enum lmk_status store_set_path(struct store_batch *batch, uint64_t document, con
                                struct lmk_error *error);
 enum lmk_status store_put_source(struct store_batch *batch, const char *path,
                                  const struct source_record *record, struct lmk_error *error);
+/* Forgets a file, if it is known, so that it is read again. */
+enum lmk_status store_remove_source(struct store_batch *batch, const char *path,
+                                    struct lmk_error *error);
 /* Removes a document with its blocks, sources and whatever an interrupted run left of it. */
 enum lmk_status store_remove_document(struct store_batch *batch, uint64_t document,
                                       struct lmk_error *error);

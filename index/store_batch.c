@@ -585,23 +585,36 @@ static enum lmk_status put_document_source(struct store_batch *batch, uint64_t d
                error);
 }
 
-enum lmk_status store_put_source(struct store_batch *batch, const char *path,
-                                 const struct source_record *record, struct lmk_error *error)
+enum lmk_status store_remove_source(struct store_batch *batch, const char *path,
+                                    struct lmk_error *error)
 {
     struct source_record before;
     unsigned char hash[HASH128_BYTES];
     hash128(path, strlen(path), hash);
     enum lmk_status status = store_source(&batch->view, path, &before, error);
-    if (!status)
+    if (!status && before.document)
         status = delete_document_source(batch, before.document, hash, error);
-    if (status && status != LMK_NOT_FOUND)
+    if (!status)
+        status = delete (batch, TABLE_SOURCES, (MDB_val){sizeof hash, hash}, error);
+    return status == LMK_NOT_FOUND ? LMK_OK : status;
+}
+
+enum lmk_status store_put_source(struct store_batch *batch, const char *path,
+                                 const struct source_record *record, struct lmk_error *error)
+{
+    unsigned char hash[HASH128_BYTES];
+    hash128(path, strlen(path), hash);
+    enum lmk_status status = store_remove_source(batch, path, error);
+    if (status)
         return status;
     struct record_writer writer;
     record_init(&writer, error);
     status = source_encode(path, record, &writer);
     status =
         put_record(batch, TABLE_SOURCES, (MDB_val){HASH128_BYTES, hash}, status, &writer, error);
-    return status ? status : put_document_source(batch, record->document, hash, error);
+    if (status || !record->document)
+        return status;
+    return put_document_source(batch, record->document, hash, error);
 }
 
 static enum lmk_status remove_sources(struct store_batch *batch, uint64_t document,

@@ -348,6 +348,8 @@ enum lmk_status source_encode(const char *path, const struct source_record *sour
     record_u64(writer, source->document);
     record_u64(writer, source->size);
     record_u64(writer, (uint64_t)source->modified_ns);
+    if (!source->document)
+        record_u64(writer, source->documents);
     return record_finish(writer);
 }
 
@@ -363,6 +365,7 @@ bool source_decode(const void *data, size_t size, const unsigned char key[HASH12
     source->document = record_read_u64(&reader);
     source->size = record_read_u64(&reader);
     source->modified_ns = (int64_t)record_read_u64(&reader);
+    source->documents = source->document ? 1 : record_read_u64(&reader);
     unsigned char hash[HASH128_BYTES];
     hash128(text, strlen(text), hash);
     return !reader.bad && memcmp(hash, key, HASH128_BYTES) == 0;

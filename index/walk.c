@@ -52,7 +52,7 @@ static enum lmk_status walk_folder(struct file_list *list, char *folder, struct 
         else if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR) {
             errno = entry->fts_errno;
             status = error_system(error, "Cannot read the folder %s", entry->fts_path);
-        } else if (entry->fts_info == FTS_F && !hidden && reader_knows_suffix(entry->fts_path))
+        } else if (entry->fts_info == FTS_F && !hidden && reader_wants(entry->fts_path))
             status = add(list, entry->fts_path, error);
     }
     fts_close(tree);

@@ -22,6 +22,7 @@ model is the one of LMK_MODEL, or the one that lies with the library.
 import collections
 import ctypes
 import enum
+import json
 import os
 import threading
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_double, c_float, c_int, c_size_t,
@@ -88,7 +89,7 @@ class _OpenOptions(Structure):
 
 class _Document(Structure):
     _fields_ = [("id", c_uint64), ("path", c_char_p), ("title", c_char_p), ("author", c_char_p),
-                ("language", c_char_p), ("kind", c_char_p), ("blocks", c_uint64), ("tokens", c_uint64),
+                ("language", c_char_p), ("kind", c_char_p), ("metadata", c_char_p), ("blocks", c_uint64), ("tokens", c_uint64),
                 ("source_bytes", c_uint64), ("text_bytes", c_uint64), ("state", c_char_p), ("tier", c_char_p),
                 ("hash", c_char * 33)]
 
@@ -120,7 +121,7 @@ class _IndexOptions(Structure):
 class _IndexReport(Structure):
     _fields_ = ([(name, c_uint64) for name in (
                     "files", "documents_added", "documents_unchanged", "documents_replaced", "files_skipped",
-                    "documents", "tokens")] +
+                    "invalid_bytes", "documents_invalid", "documents", "tokens")] +
                 [(name, c_double) for name in ("seconds", "model_seconds", "tokens_per_second")])
 
 
@@ -131,8 +132,9 @@ class _Timing(Structure):
 
 class _Passage(Structure):
     _fields_ = [("document", c_uint64), ("block", c_uint64), ("blocks", c_uint64), ("best_block", c_uint64),
-                ("path", c_char_p), ("title", c_char_p), ("author", c_char_p), ("source_start", c_uint64),
-                ("source_end", c_uint64), ("text", c_char_p), ("mark_start", c_size_t), ("mark_end", c_size_t),
+                ("path", c_char_p), ("title", c_char_p), ("author", c_char_p), ("metadata", c_char_p),
+                ("source_start", c_uint64), ("source_end", c_uint64), ("text", c_char_p),
+                ("mark_start", c_size_t), ("mark_end", c_size_t),
                 ("mark_source_start", c_uint64), ("mark_source_end", c_uint64), ("score", c_double),
                 ("landmark_score", c_double), ("lexical_score", c_double), ("attention_score", c_double),
                 ("share", c_double), ("mark_share", c_double)]
@@ -212,7 +214,7 @@ def _convert(value):
         field = getattr(value, name)
         if name == "passages":
             field = [_convert(field[i]) for i in range(value.count)]
-        fields[name] = _convert(field)
+        fields[name] = json.loads(field) if name == "metadata" else _convert(field)
     kind = _TYPES[type(value)]
     return kind(**{name: fields[name] for name in kind._fields})
 

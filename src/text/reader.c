@@ -1,54 +1,80 @@
 #include "src/text/reader.h"
 #include "src/base/mapped_file.h"
+#include "src/text/encoding.h"
 #include "src/text/gutenberg.h"
 #include "src/text/heading.h"
+#include "src/text/jsonl.h"
+#include "src/text/source_map.h"
+#include "src/text/unpack.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define FILE_SIZE_MAX UINT32_MAX
+#define TEXT_SIZE_MAX UINT32_MAX
+#define UNPACKED_MAX ((size_t)1 << 30) /* of a compressed text, which is unpacked in memory */
 
-static const struct {
-    const char *suffix, *kind;
-} formats[] = {{".txt", "text"}, {".text", "text"}, {".md", "markdown"}, {".markdown", "markdown"}};
+/* ---- Names of files */
 
-/* The kind of document that the suffix stands for, or NULL. */
-static const char *kind_of(const char *path)
+static struct slice suffix_of(struct slice name)
 {
-    const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot && i < sizeof formats / sizeof formats[0]; i++)
-        if (strcasecmp(dot, formats[i].suffix) == 0)
-            return formats[i].kind;
-    return NULL;
+    for (size_t i = name.size; i-- > 0 && name.text[i] != '/';)
+        if (name.text[i] == '.')
+            return slice_after(name, i);
+    return (struct slice){"", 0};
 }
 
-bool reader_knows_suffix(const char *path)
+static bool is_any(struct slice suffix, const char *const *list)
 {
-    return kind_of(path) != NULL;
+    while (*list && !slice_equals(suffix, *list))
+        list++;
+    return *list != NULL;
 }
 
-/* Before any work: what can be told from the raw bytes. */
-static enum lmk_status check_source(const struct mapped_file *file, const char *path,
-                                    struct lmk_error *error)
+static const char *const compressed[] = {".gz", ".bz2", ".xz", ".zst", NULL};
+static const char *const markdown[] = {".md", ".markdown", NULL};
+static const char *const plain[] = {".txt", ".text", NULL};
+static const char *const lines[] = {".jsonl", ".ndjson", NULL};
+
+/* The suffix below that of a compression. */
+static struct slice inner_suffix(const char *path)
 {
-    if (file->size > FILE_SIZE_MAX)
-        return error_set(
-            error, LMK_INPUT,
-            "%s is larger than 4 GiB, the most that lmk reads from one file: split it.", path);
-    if (file->size == 0)
-        return error_set(error, LMK_INPUT, "%s is empty: there is nothing to index.", path);
-    if (file->size >= 2 &&
-        (memcmp(file->data, "\xFF\xFE", 2) == 0 || memcmp(file->data, "\xFE\xFF", 2) == 0))
-        return error_set(error, LMK_INPUT,
-                         "%s is UTF-16 text: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8).",
-                         path);
-    const unsigned char *nul = memchr(file->data, 0, file->size);
-    if (nul)
-        return error_set(error, LMK_INPUT, "%s is no text: it has a NUL byte at offset %zu.", path,
-                         (size_t)(nul - file->data));
-    return LMK_OK;
+    struct slice name = {path, strlen(path)}, suffix = suffix_of(name);
+    if (is_any(suffix, compressed))
+        suffix = suffix_of((struct slice){path, name.size - suffix.size});
+    return suffix;
+}
+
+static bool is_packed(struct slice bytes)
+{
+    static const struct slice magic[] = {{"\x1F\x8B", 2},
+                                         {"BZh", 3},
+                                         {"\xFD"
+                                          "7zXZ\0",
+                                          6},
+                                         {"\x28\xB5\x2F\xFD", 4}};
+    for (size_t i = 0; i < sizeof magic / sizeof magic[0]; i++)
+        if (bytes.size >= magic[i].size && !memcmp(bytes.text, magic[i].text, magic[i].size))
+            return true;
+    return false;
+}
+
+/* ---- What the readers give */
+
+/* Normalises `body`, a part of the extract's text. */
+static enum lmk_status normalise_part(struct normalised_text *text, const struct extract *extract,
+                                      struct slice body, struct lmk_error *error)
+{
+    enum lmk_status status = normalise(text, body.text, body.size, error);
+    if (status)
+        return status;
+    for (size_t i = 0; i < text->run_count; i++)
+        text->runs[i].source += (uint64_t)(body.text - extract->text.text);
+    text->invalid_bytes += extract->invalid_bytes;
+    return source_map_extend(text, extract->runs, extract->run_count, extract->source_size, error);
 }
 
 static enum lmk_status check_text(const struct normalised_text *text, uint64_t size,
@@ -57,25 +83,11 @@ static enum lmk_status check_text(const struct normalised_text *text, uint64_t s
     if (text->invalid_bytes > size / 4)
         return error_set(error, LMK_INPUT,
                          "%s is no UTF-8 text: %llu of its %llu bytes are invalid. If it is text "
-                         "in another encoding, "
-                         "convert it to UTF-8 (iconv).",
+                         "in another encoding, convert it to UTF-8 (iconv).",
                          path, (unsigned long long)text->invalid_bytes, (unsigned long long)size);
     if (text->size == 0)
         return error_set(error, LMK_INPUT,
                          "%s holds nothing but white space: there is nothing to index.", path);
-    return LMK_OK;
-}
-
-/* Normalises `body`, a part of `file`, so that the map leads to offsets in the file. */
-static enum lmk_status normalise_part(struct normalised_text *text, struct slice file,
-                                      struct slice body, struct lmk_error *error)
-{
-    enum lmk_status status = normalise(text, body.text, body.size, error);
-    if (status)
-        return status;
-    for (size_t i = 0; i < text->run_count; i++)
-        text->runs[i].source += (uint64_t)(body.text - file.text);
-    text->source_size = file.size;
     return LMK_OK;
 }
 
@@ -99,76 +111,253 @@ static enum lmk_status set_string(char **string, struct slice first, struct slic
     return LMK_OK;
 }
 
-/* What the header of the book says, else what the file name says in so many words, else what the
- * text lets guess. */
-static enum lmk_status name_document(struct source_document *document, const char *path,
-                                     const struct gutenberg_book *book, struct lmk_error *error)
+/* What the file name says in so many words, else what the text lets guess. */
+static struct heading guess(const struct source_document *document, struct slice body)
 {
-    struct heading stated = heading_of_file_name(path);
+    struct heading stated = heading_of_file_name(document->path);
     struct slice text = {document->text.text, document->text.size};
     struct heading guessed = heading_of_text(text);
     if (strcmp(document->kind, "markdown") == 0) {
-        struct heading markdown = heading_of_markdown(book->body);
-        if (markdown.title.size)
-            guessed.title = markdown.title;
+        struct heading heading = heading_of_markdown(body);
+        if (heading.title.size)
+            guessed.title = heading.title;
     }
     if (stated.author.size || guessed.title.size == 0)
         guessed.title = stated.title;
     if (stated.author.size)
         guessed.author = stated.author;
-    enum lmk_status status = set_string(&document->title, book->title, guessed.title, error);
-    if (!status)
-        status = set_string(&document->author, book->author, guessed.author, error);
-    if (status)
-        return status;
-    document->language = strdup(book->language);
-    return document->language ? LMK_OK : error_memory(error, strlen(book->language) + 1);
+    return guessed;
 }
 
-static enum lmk_status read_mapped(struct source_document *document, const char *path,
-                                   const struct mapped_file *mapped, struct lmk_error *error)
-{
-    enum lmk_status status = check_source(mapped, path, error);
-    if (status)
-        return status;
-    struct slice file = {(const char *)mapped->data, mapped->size};
-    bool marked = file.size >= 3 && memcmp(file.text, "\xEF\xBB\xBF", 3) == 0; /* byte order mark */
-    struct gutenberg_book book = gutenberg_find(slice_after(file, marked ? 3 : 0));
-    document->file_size = mapped->size;
-    status = normalise_part(&document->text, file, book.body, error);
-    if (!status)
-        status = check_text(&document->text, book.body.size, path, error);
-    return status ? status : name_document(document, path, &book, error);
-}
-
-enum lmk_status reader_read(struct source_document *document, const char *path,
+static enum lmk_status copy(char **copied, const char *string, const char *otherwise,
                             struct lmk_error *error)
 {
-    const char *kind = kind_of(path);
-    *document = (struct source_document){.kind = kind ? kind : formats[0].kind};
+    string = string ? string : otherwise;
+    *copied = strdup(string);
+    return *copied ? LMK_OK : error_memory(error, strlen(string) + 1);
+}
+
+static enum lmk_status name_document(struct source_document *document,
+                                     const struct extract *extract,
+                                     const struct gutenberg_book *book, struct lmk_error *error)
+{
+    struct heading guessed = {{0}, {0}};
+    if (!extract->complete)
+        guessed = guess(document, book->body);
+    struct slice title = extract->title.size ? extract->title : book->title;
+    struct slice author = extract->author.size ? extract->author : book->author;
+    const char *language = extract->language ? extract->language : book->language;
+    enum lmk_status status = set_string(&document->title, title, guessed.title, error);
+    if (!status)
+        status = set_string(&document->author, author, guessed.author, error);
+    return status ? status : copy(&document->language, language, "", error);
+}
+
+static enum lmk_status fill(struct source_document *document, const struct extract *extract,
+                            struct lmk_error *error)
+{
+    struct gutenberg_book book = {.body = extract->text, .language = ""};
+    if (!extract->complete)
+        book = gutenberg_find(extract->text);
+    enum lmk_status status = copy(&document->metadata, extract->metadata, "{}", error);
+    if (!status)
+        status = copy(&document->identity, extract->identity, "", error);
+    if (!status)
+        status = normalise_part(&document->text, extract, book.body, error);
+    if (!status)
+        status = check_text(&document->text, book.body.size, document->path, error);
+    return status ? status : name_document(document, extract, &book, error);
+}
+
+static void release(struct source_document *document)
+{
+    free(document->path);
+    free(document->title);
+    free(document->author);
+    free(document->language);
+    free(document->metadata);
+    free(document->identity);
+    normalised_text_release(&document->text);
+}
+
+enum lmk_status source_give(const struct source *source, const struct extract *extract,
+                            struct lmk_error *error)
+{
+    struct source_document document = {.kind = extract->kind,
+                                       .source_bytes = extract->source_bytes};
+    enum lmk_status status = copy(&document.path, extract->path, source->path, error);
+    if (!status)
+        status = fill(&document, extract, error);
+    if (!status)
+        status = source->sink->take(source->sink->context, &document, error);
+    release(&document);
+    return status;
+}
+
+/* ---- Text */
+
+static enum lmk_status read_encoded(const struct source *source, const char *encoding,
+                                    struct extract *extract, struct lmk_error *error)
+{
+    struct decoded_text decoded;
+    if (source->bytes.size > ENCODED_MAX)
+        return error_set(
+            error, LMK_INPUT,
+            "%s is text in %s and larger than 64 MiB: convert it to UTF-8 (iconv -f %s "
+            "-t UTF-8).",
+            source->path, encoding, encoding);
+    enum lmk_status status = encoding_decode(&decoded, source->bytes, encoding, error);
+    if (status)
+        return status;
+    extract->text = (struct slice){(const char *)decoded.text.data, decoded.text.size};
+    extract->runs = (const struct map_run *)(const void *)decoded.runs.data;
+    extract->run_count = decoded.runs.size / sizeof(struct map_run);
+    extract->invalid_bytes = decoded.invalid_bytes;
+    if (memchr(extract->text.size ? extract->text.text : "", 0, extract->text.size))
+        status =
+            error_set(error, LMK_INPUT, "%s is no text: it has a NUL character.", source->path);
+    else
+        status = source_give(source, extract, error);
+    decoded_text_release(&decoded);
+    return status;
+}
+
+static enum lmk_status read_text(const struct source *source, struct lmk_error *error)
+{
+    static const struct map_run behind_mark = {0, 3};
+    struct slice bytes = source->bytes;
+    bool is_markdown = is_any(inner_suffix(source->path), markdown);
+    struct extract extract = {.kind = is_markdown ? "markdown" : "text",
+                              .text = bytes,
+                              .source_size = bytes.size,
+                              .source_bytes = bytes.size};
+    const char *encoding = encoding_detect(bytes);
+    if (encoding && strcmp(encoding, "UTF-8"))
+        return read_encoded(source, encoding, &extract, error);
+    const char *nul = memchr(bytes.text, 0, bytes.size);
+    if (nul)
+        return error_set(error, LMK_INPUT, "%s is no text: it has a NUL byte at offset %zu.",
+                         source->path, (size_t)(nul - bytes.text));
+    if (bytes.size >= 3 && memcmp(bytes.text, "\xEF\xBB\xBF", 3) == 0) {
+        extract.text = slice_after(bytes, 3);
+        extract.runs = &behind_mark;
+        extract.run_count = 1;
+    }
+    return source_give(source, &extract, error);
+}
+
+/* ---- Compressed files */
+
+static enum lmk_status unpack(struct unpacker *unpacker, const char *path, struct buffer *bytes,
+                              struct lmk_error *error)
+{
+    struct slice piece;
+    enum lmk_status status;
+    while (!(status = unpacker_next(unpacker, &piece, error)) && piece.size) {
+        if (piece.size > bytes->limit - bytes->size)
+            return error_set(
+                error, LMK_INPUT,
+                "%s holds more than 1 GiB, the most that lmk reads from one compressed "
+                "text.",
+                path);
+        if ((status = buffer_append(bytes, piece.text, piece.size, error)))
+            return status;
+    }
+    return status;
+}
+
+static enum lmk_status read_source(const struct source *source, struct lmk_error *error);
+
+static enum lmk_status read_packed(const struct source *source, struct lmk_error *error)
+{
+    struct unpacker *unpacker;
+    struct buffer bytes;
+    struct slice start;
+    enum lmk_status status = unpacker_open(&unpacker, source->bytes, source->path, error);
+    if (!status)
+        status = unpacker_next(unpacker, &start, error);
+    if (!status && (is_any(inner_suffix(source->path), lines) || jsonl_begins(start))) {
+        unpacker_close(unpacker);
+        return jsonl_read(source, error);
+    }
+    buffer_init(&bytes, UNPACKED_MAX);
+    if (!status)
+        status = buffer_append(&bytes, start.text, start.size, error);
+    if (!status)
+        status = unpack(unpacker, source->path, &bytes, error);
+    unpacker_close(unpacker);
+    struct source inner = *source;
+    inner.bytes = (struct slice){(const char *)bytes.data, bytes.size};
+    if (!status && is_packed(inner.bytes))
+        status =
+            error_set(error, LMK_INPUT,
+                      "%s is damaged: it begins like a compressed file but is none.", source->path);
+    if (!status)
+        status = read_source(&inner, error);
+    buffer_release(&bytes);
+    return status;
+}
+
+/* ---- Any file */
+
+static enum lmk_status read_source(const struct source *source, struct lmk_error *error)
+{
+    struct slice bytes = source->bytes;
+    if (bytes.size == 0)
+        return error_set(error, LMK_INPUT, "%s is empty: there is nothing to index.", source->path);
+    if (is_packed(bytes))
+        return read_packed(source, error);
+    struct slice suffix = inner_suffix(source->path);
+    if (jsonl_begins(bytes) || (is_any(suffix, lines) && slice_trim(bytes).size))
+        return jsonl_read(source, error);
+    if (bytes.size > TEXT_SIZE_MAX)
+        return error_set(
+            error, LMK_INPUT,
+            "%s is larger than 4 GiB, the most that lmk reads from one text: split it.",
+            source->path);
+    return read_text(source, error);
+}
+
+enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
+                            struct lmk_error *error)
+{
+    struct mapped_file file;
     struct stat information;
     if (stat(path, &information))
         return error_system(error, "Cannot open %s", path);
     if (!S_ISREG(information.st_mode))
         return error_set(error, LMK_IO, "Cannot read %s: it is not a regular file.", path);
-    document->modified_ns =
-        (int64_t)information.st_mtim.tv_sec * 1000000000 + information.st_mtim.tv_nsec;
-    struct mapped_file file;
     enum lmk_status status = mapped_file_open(&file, path, error);
     if (status)
         return status;
-    status = read_mapped(document, path, &file, error);
+    struct source source = {path, {(const char *)file.data, file.size}, sink};
+    status = read_source(&source, error);
     mapped_file_close(&file);
-    if (status)
-        source_document_release(document);
     return status;
 }
 
-void source_document_release(struct source_document *document)
+/* JSON lines are used for many things. */
+static bool holds_records(const char *path)
 {
-    free(document->title);
-    free(document->author);
-    free(document->language);
-    normalised_text_release(&document->text);
-    *document = (struct source_document){0};
+    struct mapped_file file;
+    struct unpacker *unpacker;
+    struct slice piece;
+    if (mapped_file_open(&file, path, NULL))
+        return true; /* the reader will say what is wrong */
+    bool holds = true;
+    if (file.size &&
+        !unpacker_open(&unpacker, (struct slice){(const char *)file.data, file.size}, path, NULL)) {
+        holds = unpacker_next(unpacker, &piece, NULL) || jsonl_begins(piece) ||
+                !memchr(piece.text, '\n', piece.size); /* the reader will see more of the line */
+        unpacker_close(unpacker);
+    }
+    mapped_file_close(&file);
+    return holds;
+}
+
+bool reader_wants(const char *path)
+{
+    struct slice suffix = inner_suffix(path);
+    return is_any(suffix, plain) || is_any(suffix, markdown) ||
+           (is_any(suffix, lines) && holds_records(path));
 }

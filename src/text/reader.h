@@ -1,27 +1,42 @@
-/* Files into documents. Formats so far: plain text and Markdown; each hit leads back to a byte
- * range of the file. */
+/* Files into documents. A file holds one document, or several: then each has a path of its own,
+ * FILE/NAME, as if the file were a folder. */
 #ifndef TEXT_READER_H
 #define TEXT_READER_H
 
 #include "src/text/normalise.h"
 
 struct source_document {
-    char *title, *author, *language; /* owned, never NULL, UTF-8, may be empty */
-    const char *kind;                /* static: "text", "markdown" */
+    char *path;                      /* owned, as all strings here but `kind` */
+    char *title, *author, *language; /* never NULL, UTF-8, may be empty */
+    char *metadata;                  /* a JSON object, "{}" if there is nothing more */
+    char *identity;   /* what tells documents with the same text apart, "" if the text is all */
+    const char *kind; /* static: "text", "markdown", "jsonl" */
     struct normalised_text text;
-    uint64_t file_size;
-    int64_t modified_ns; /* of the file, since 1970 */
+    uint64_t source_bytes; /* that the document takes in its file, or its file's size */
 };
 
-/* True if the suffix is one that lmk reads (case does not count): .txt .text .md .markdown */
-bool reader_knows_suffix(const char *path);
-
-/* Reads the file. Title: a Markdown heading or the first line(s), else the file name; author: a "by
- * ..." line near the start, or "AUTHOR - TITLE.txt" in the name. Content decides: a binary file
- * (NUL bytes, mostly invalid UTF-8) is LMK_INPUT, so are an empty file and one of white space only;
- * LMK_IO if it cannot be read. */
-enum lmk_status reader_read(struct source_document *document, const char *path,
+/* Who gets the documents. */
+struct reader_sink {
+    void *context;
+    /* Valid during the call. A status other than LMK_OK ends the reading, which returns it. */
+    enum lmk_status (*take)(void *context, const struct source_document *document,
                             struct lmk_error *error);
-void source_document_release(struct source_document *document);
+    /* `count` parts of the file could not be read, as the sentence says; reading goes on. */
+    void (*skip)(void *context, uint64_t count, const struct lmk_error *error);
+};
+
+/* True for files that are worth reading where nobody named them: by the suffix (case does not
+ * count), .txt .text .md .markdown, .jsonl and .ndjson also with .gz .bz2 .xz .zst behind it; of
+ * JSON lines also by the first one, which must have a "text". */
+bool reader_wants(const char *path);
+
+/* Reads the file; content decides what it is. LMK_INPUT: it is no text that lmk reads, empty, or
+ * damaged (then documents before the damage have been taken); LMK_IO if it cannot be read.
+ *
+ * Text and Markdown, UTF-8 or in an encoding of encoding.h. Title: a Markdown heading or the first
+ * line(s), else the file name; author: a "by ..." line near the start, or "AUTHOR - TITLE.txt" in
+ * the name. JSON lines: see jsonl.h. */
+enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
+                            struct lmk_error *error);
 
 #endif

@@ -38,6 +38,22 @@ size_t utf8_length(const char *text, size_t size, bool *valid)
     return length;
 }
 
+size_t utf8_encode(uint32_t code, char character[4])
+{
+    if (code < 0x80) {
+        character[0] = (char)code;
+        return 1;
+    }
+    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
+        code = 0xFFFD;
+    size_t size = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = size - 1; i > 0; i--, code >>= 6)
+        character[i] = (char)(0x80 | (code & 0x3F));
+    static const unsigned char leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    character[0] = (char)(leads[size] | code);
+    return size;
+}
+
 /* Appends the `size` bytes held first, or what stands for them. */
 static enum lmk_status release(struct utf8_held *held, size_t size, bool valid, struct buffer *text,
                                struct lmk_error *error)

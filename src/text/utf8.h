@@ -11,6 +11,10 @@
  * bytes remain, at least one. */
 size_t utf8_length(const char *text, size_t size, bool *valid);
 
+/* Writes the character U+`code` (at most U+10FFFF; U+FFFD for a surrogate); gives its size, 1 to 4.
+ */
+size_t utf8_encode(uint32_t code, char character[4]);
+
 /* The bytes of a character whose end has not come yet; all zero to begin with. */
 struct utf8_held {
     char bytes[4];

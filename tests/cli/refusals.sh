@@ -25,7 +25,7 @@ index -c a.lmk /dev/null
 printf ' \n\t\n' >empty/blank.txt
 head -c 5000 "$LMK" >empty/binary.txt
 awk 'BEGIN { for (i = 0; i < 3000; i++) printf "\351\350\340 " }' >empty/latin.txt
-printf '\377\376a\000b\000' >empty/utf16.txt
+printf '\377\376a\000\000\000' >empty/utf16.txt
 index -c a.lmk empty
 index -c a.lmk empty books
 mkfifo pipe.txt

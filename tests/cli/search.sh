@@ -4,7 +4,7 @@ mkdir books
 cp "$REPO/samples/"Wilkie* books/
 # a byte order mark, lines that end in CR LF, letters of two bytes; tabs, bytes that are no UTF-8
 { printf '\357\273\277# Stories of the Cañon\n\n'; story 1 60; } | sed -e 's/river/río/g' -e 's/$/\r/' >books/spanish.md
-story 2 60 | sed 's/candle/c#ndle/g' | tr '\n#' '\t\377' >"books/odd bytes.txt"
+story 2 60 | sed 's/candle/c#ndlé/g' | tr '\n#' '\t\377' >"books/odd bytes.txt"
 index -c a.lmk books
 "$LMK" search -c a.lmk --json "Who killed John Jago?" >results.json
 echo "---- JSON"

@@ -8,6 +8,7 @@
 Every line must be strict JSON in UTF-8 with `schema` 1.
 """
 import json
+import os
 import sys
 
 
@@ -50,8 +51,14 @@ def words(text):
 
 
 def source_text(passage, start, end):
-    with open(passage["path"], "rb") as file:
-        return file.read()[start:end].decode("utf-8", "replace")
+    path = passage["path"]
+    while not os.path.exists(path):  # FILE/NAME, in a file that holds several documents
+        path = os.path.dirname(path)
+    with open(path, "rb") as file:
+        found = file.read()[start:end].decode("utf-8", "replace")
+    if passage["path"] != path:  # JSON strings
+        found = found.replace('", "text": "', "\n").replace('\\"', '"')
+    return found
 
 
 def places(objects):

@@ -592,13 +592,13 @@ static void test_range_at_the_end(void **state)
     (void)state;
     struct lmk_results *results;
     struct lmk_error error;
-    const char *source = "A text that ends badly \xff";
+    const char *source = "A text \xe2\x80\x94 that ends badly \xff";
     scratch_write_text("bad/a.txt", source);
     struct lmk_collection *bad = scratch_create("bad.lmk", model, LMK_TIER_F16, NULL);
     scratch_index(bad, "bad");
     must(lmk_search(bad, question, NULL, &results, &error), &error);
     assert_int_equal(results->count, 1);
-    assert_string_equal(results->passages[0].text, "A text that ends badly \xef\xbf\xbd");
+    assert_string_equal(results->passages[0].text, "A text \xe2\x80\x94 that ends badly \xef\xbf\xbd");
     assert_int_equal(results->passages[0].source_start, 0);
     assert_int_equal(results->passages[0].source_end, strlen(source));
     assert_int_equal(results->passages[0].mark_source_end, strlen(source));

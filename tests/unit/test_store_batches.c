@@ -96,7 +96,7 @@ static void expect_source(struct store_view *view, const char *path, uint64_t do
 static void put_source(struct store_batch *batch, const char *path, uint64_t document,
                        uint64_t size, int64_t time)
 {
-    struct source_record record = {document, size, time};
+    struct source_record record = {document, size, time, 1};
     assert_int_equal(store_put_source(batch, path, &record, NULL), LMK_OK);
 }
 

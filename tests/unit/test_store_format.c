@@ -79,7 +79,7 @@ static int open_group(void **state)
     struct store_batch *batch = sample_batch(store);
     assert_int_equal(store_start_at(batch, 1, 1000, NULL), LMK_OK);
     sample_index(batch, &sample, &sample_settings);
-    struct source_record source = {1, 300, -4};
+    struct source_record source = {1, 300, -4, 1};
     assert_int_equal(store_put_source(batch, "books/x.txt", &source, NULL), LMK_OK);
     struct segment_record segment = {.name = "joint.faiss",
                                      .part = 2,

@@ -32,7 +32,7 @@ static void make_store(const char *name)
             sample_index(batch, &samples[i], &sample_settings);
         else
             sample_add(batch, &samples[i]);
-        struct source_record record = {samples[i].document.id, 5, 6};
+        struct source_record record = {samples[i].document.id, 5, 6, 1};
         assert_int_equal(store_put_source(batch, source, &record, NULL), LMK_OK);
     }
     struct segment_record segment = {
