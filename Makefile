@@ -88,7 +88,7 @@ run = $(if $(V),,@echo "  $(1)  $@" && )
 .DELETE_ON_ERROR:
 .PHONY: all manual demo test test-dependencies unit cli-test golden python-test train-test sanitize bench install \
     uninstall clean format format-check lint help faiss test-programs train-data train-tokenizer train-run train-evaluate \
-    train-export train-curve
+    train-export train-rank train-curve
 .SECONDARY:
 
 ## all: the program and both libraries (what "make" alone does)
@@ -265,6 +265,7 @@ $(BUILD)/bench/%: $(OBJECT_DIR)/bench/%.o $(BENCH_HELPERS) $(LIBRARY_OBJECTS) $(
 #   VOCABULARY       pieces of the tokenizer (16384)
 #   PARTS            megabytes of the parts that the packed texts are dealt out to ("46 124 130")
 #   TRAIN_OPTIONS, EVALUATE_OPTIONS, PASSKEY_OPTIONS   further options of train.py, evaluate.py, passkey.py
+#   RANK_DATA        folders of question sets in BEIR's form, for train-rank; RANK_MODEL: the model ($(MODEL))
 #   PYTHON           a Python with PyTorch, NumPy and SentencePiece (python3)
 
 TRAIN ?= $(BUILD)/train
@@ -316,6 +317,26 @@ train-evaluate:
 ## train-export: the run's model as a GGUF file
 train-export:
 	$(PYTHON) -m train.export $(TRAIN_MODEL) --checkpoint $(TRAIN)/$(RUN)/final.pt --out $(TRAIN)/$(RUN)/landmark.gguf
+
+# Weights are fitted on what the model itself ranks, so each set is indexed and searched with it.
+RANK_MODEL ?= $(MODEL)
+RANK_LMK = LMK_MODEL=$(RANK_MODEL) $(BUILD)/lmk
+rank_work = $(TRAIN)/rank/$(notdir $(1))
+
+## train-rank: fit the ranking's weights in $(MODEL) on the question sets RANK_DATA="FOLDER..."
+train-rank: $(BUILD)/lmk
+	$(if $(RANK_DATA),,$(error name folders with corpus.jsonl, queries.jsonl and qrels.tsv: make train-rank RANK_DATA=FOLDER))
+	rm -rf $(TRAIN)/rank
+	set -e; for data in $(RANK_DATA:%/=%); do \
+	    work=$(TRAIN)/rank/$$(basename $$data); mkdir -p $$work; \
+	    $(PYTHON) -m train.rank texts --data $$data --out $$work/texts; \
+	    $(RANK_LMK) index -c $$work/texts.lmk $$work/texts; \
+	    $(RANK_LMK) search -c $$work/texts.lmk --queries $$data/queries.jsonl --features --top 1 >$$work/features; \
+	    $(RANK_LMK) list -c $$work/texts.lmk --json >$$work/documents; \
+	done
+	$(PYTHON) -m train.rank fit --model $(RANK_MODEL) --data $(RANK_DATA:%/=%) \
+	    --features $(foreach data,$(RANK_DATA:%/=%),$(call rank_work,$(data))/features) \
+	    --documents $(foreach data,$(RANK_DATA:%/=%),$(call rank_work,$(data))/documents)
 
 ## train-curve: the run's log as a picture
 train-curve:

@@ -30,6 +30,10 @@ const struct option_row option_rows[] = {
      "who chooses blocks: question (default), token, head or chunk"},
     {'C', "candidates", "N", "search ask ",
      "blocks taken from landmarks and from words for ranking (200)"},
+    {'Q', "queries", "FILE", "search ",
+     "search for each line of FILE (-: standard input) and print JSON, one line for each"},
+    {OPTION_FEATURES, "features", NULL, "search ",
+     "with JSON: all blocks that were ranked, and what their order was made of"},
     {'G', "generate", NULL, "ask ",
      "write an answer even where the model is not known to answer well"},
     {'S', "no-generate", NULL, "ask ", "only the sentences and passages"},
@@ -182,6 +186,9 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
     case 'm':
         arguments->model = text;
         return text[0];
+    case 'Q':
+        arguments->queries = text;
+        return text[0];
     case 'A':
         arguments->ann = text;
         return text[0];
@@ -225,6 +232,9 @@ static void set_switch(struct arguments *arguments, int letter)
         break;
     case 'X':
         arguments->strict = true;
+        break;
+    case OPTION_FEATURES:
+        arguments->features = true;
         break;
     case 'G':
         arguments->generate = true;

@@ -13,8 +13,8 @@ enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char
 /* Every option of every command; arguments.c says which command takes which. */
 struct arguments {
     const char *collection, *model;
-    bool json, quiet, generate, no_generate, no_merge, manual, strict;
-    const char *opener, *completion;
+    bool json, quiet, generate, no_generate, no_merge, manual, strict, features;
+    const char *opener, *completion, *queries;
     unsigned threads;
     size_t top, blocks, candidates, max_tokens; /* 0: the default */
     size_t open;                                /* the passage to show; 0: none */
@@ -49,7 +49,7 @@ struct option_row {
     const char *help;
 };
 
-enum { OPTION_MANUAL = 256, OPTION_COMPLETION, OPTION_OPEN, OPTION_OPENER };
+enum { OPTION_MANUAL = 256, OPTION_COMPLETION, OPTION_OPEN, OPTION_OPENER, OPTION_FEATURES };
 
 extern const struct option_row option_rows[]; /* the last has no name */
 

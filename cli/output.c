@@ -104,6 +104,12 @@ cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask)
     cJSON_AddNumberToObject(scores, "landmark", passage->landmark_score);
     cJSON_AddNumberToObject(scores, "lexical", passage->lexical_score);
     cJSON_AddNumberToObject(scores, "attention", passage->attention_score);
+    if (!ask) {
+        cJSON *parts = cJSON_AddObjectToObject(object, "parts");
+        cJSON_AddNumberToObject(parts, "landmark", passage->landmark_part);
+        cJSON_AddNumberToObject(parts, "lexical", passage->lexical_part);
+        cJSON_AddNumberToObject(parts, "attention", passage->attention_part);
+    }
     if (ask)
         cJSON_AddNumberToObject(object, "share", passage->share);
     cJSON_AddNumberToObject(object, "document", (double)passage->document);

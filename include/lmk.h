@@ -215,12 +215,29 @@ struct lmk_passage {
     size_t mark_start,
         mark_end; /* bytes of `text` that the question's attention rests on: a sentence */
     uint64_t mark_source_start, mark_source_end;
-    double score;           /* what the order follows */
+    double score;                                       /* what the order follows */
+    double landmark_part, lexical_part, attention_part; /* lmk_search: what each side adds to
+                               `score`; NaN: it does not count in this mode, or for this model */
     double landmark_score;  /* joint landmark score, see the design; NaN: not known */
     double lexical_score;   /* BM25; NaN where words were not asked */
-    double attention_score; /* exact attention over the block's keys; NaN without them */
+    double attention_score; /* exact attention over the block's keys: the mean of what
+                               lmk_candidate.heads would hold; NaN without keys */
     double share;           /* ask: share of the attention that the block received, 0 to 1 */
     double mark_share; /* of the block's attention, what rests on the marked sentence, 0 to 1 */
+};
+
+/* A block that was ranked, with all that the model's weights for ranking (landmark.rank.* of its
+ * file) are fitted on. */
+struct lmk_candidate {
+    uint64_t document, block;
+    uint64_t source_start, source_end;    /* byte range in the source */
+    double score;                         /* what the order followed */
+    double landmark_score, lexical_score; /* as in lmk_passage */
+    double landmark_z, lexical_z;         /* deviations of the two from their means over the whole
+                                             collection, in standard deviations; 0: not known */
+    const float *heads; /* [lmk_results.heads]: for each memory layer and head, the mean over the
+                           question's tokens of the logarithm of the sum of the exponentials of the
+                           token's scaled scores with the block's keys. NULL: no keys */
 };
 
 struct lmk_search_options {
@@ -236,6 +253,8 @@ struct lmk_search_options {
     uint64_t most_matches; /* hybrid: the rarest words, as many as lie in so many blocks together,
                               bring candidates; the others only add to scores. 0: all, which is
                               BM25 in full, as in mode lexical. Default 20,000 */
+    bool features; /* give lmk_results.candidates; needs granularity `question` and a mode with
+                      landmarks. Default false */
 };
 LMK_API struct lmk_search_options lmk_search_defaults(void);
 
@@ -245,6 +264,9 @@ struct lmk_results {
     struct lmk_timing timing;
     uint64_t documents_ready, documents; /* how much of the collection has landmarks */
     uint64_t documents_words;            /* how much has its words indexed; 0 in mode landmark */
+    size_t candidate_count, heads;       /* with features: blocks ranked; memory layers x heads */
+    struct lmk_candidate *candidates;    /* best first */
+    float *candidate_heads;              /* what their `heads` point into */
 };
 
 /* In the modes with words, a query may hold "exact phrases" (which must be there), -word (which

@@ -289,7 +289,9 @@ static enum lmk_status make_passage(struct asking *asking, size_t i, double shar
     enum lmk_status status = store_keys_values(asking->view, block, &type, &keys, NULL, error);
     if (status)
         return status;
-    passage->attention_score = scoring_block(asking->question.scoring, type, keys, token_scores);
+    passage->attention_score =
+        scoring_block(asking->question.scoring, type, keys, NULL, token_scores);
+    passage->landmark_part = passage->lexical_part = passage->attention_part = NAN;
     passage->landmark_score = asking->granularity ? NAN : asking->chosen[i].landmark;
     passage->lexical_score = asking->chosen[i].lexical;
     passage->score = passage->share = share;

@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the two sides weigh in a hybrid score. */
-static const struct {
+/* What the sides weigh in a score. */
+struct side_weights {
     double landmark, lexical;
-} weights = {1, 1};
+    const float *attention; /* [M][H]; NULL: none */
+};
 
 struct ranker {
     struct lmk_collection *collection;
@@ -22,15 +23,29 @@ struct ranker {
     struct lexical_query query;
     struct lexical_statistics words, landmarks;
     float *pooled; /* the question's query for joint landmarks */
+    struct side_weights weights;
 };
 
 void ranking_release(struct ranking *ranking)
 {
     free(ranking->items);
+    free(ranking->head_scores);
     *ranking = (struct ranking){0};
 }
 
 /* ------------------------------------------------------------------ candidates */
+
+/* A block with the score of one side, which is its score as long as nothing is added up. */
+static struct ranked ranked_by(uint64_t block, double landmark, double lexical)
+{
+    return (struct ranked){.block = block,
+                           .score = isnan(landmark) ? lexical : landmark,
+                           .landmark = landmark,
+                           .lexical = lexical,
+                           .landmark_z = NAN,
+                           .lexical_z = NAN,
+                           .parts = {landmark, lexical, NAN}};
+}
 
 static enum lmk_status landmark_candidates(struct ranker *ranker, struct lmk_error *error)
 {
@@ -42,8 +57,7 @@ static enum lmk_status landmark_candidates(struct ranker *ranker, struct lmk_err
                                              ranker->pooled, wanted, candidates, &found, error);
     struct ranking *ranking = ranker->ranking;
     for (size_t i = 0; !status && i < found; i++)
-        ranking->items[ranking->count++] =
-            (struct ranked){candidates[i].block, candidates[i].score, candidates[i].score, NAN};
+        ranking->items[ranking->count++] = ranked_by(candidates[i].block, candidates[i].score, NAN);
     free(candidates);
     return status;
 }
@@ -66,8 +80,7 @@ static enum lmk_status lexical_candidates(struct ranker *ranker, struct lmk_erro
         if (status == LMK_NOT_FOUND)
             status = LMK_OK;
         else if (!status)
-            ranking->items[ranking->count++] =
-                (struct ranked){hits[i].block, hits[i].score, NAN, hits[i].score};
+            ranking->items[ranking->count++] = ranked_by(hits[i].block, NAN, hits[i].score);
     }
     free(hits);
     return status;
@@ -169,16 +182,79 @@ static double z_score(double score, const struct lexical_statistics *statistics)
     return (score - statistics->mean) / statistics->deviation;
 }
 
-static enum lmk_status combine(struct ranker *ranker, struct lmk_error *error)
+/* ------------------------------------------------------------------ the score */
+
+/* The weighted sum of each item's head scores, less their means over the items that have them. */
+static enum lmk_status weigh_attention(struct ranking *ranking, const float *weights, size_t width,
+                                       struct lmk_error *error)
 {
-    enum lmk_status status = complete(ranker, error);
-    if (!status)
-        status = measure_landmarks(ranker, error);
-    for (size_t i = 0; !status && i < ranker->ranking->count; i++) {
-        struct ranked *item = &ranker->ranking->items[i];
-        item->score = weights.landmark * z_score(item->landmark, &ranker->landmarks) +
-                      weights.lexical * z_score(item->lexical, &ranker->words);
+    double *means = calloc(width, sizeof *means);
+    size_t count = 0;
+    if (!means)
+        return error_memory(error, width * sizeof *means);
+    for (size_t i = 0; i < ranking->count; i++) {
+        const float *scores = ranking->items[i].head_scores;
+        count += scores != NULL;
+        for (size_t h = 0; scores && h < width; h++)
+            means[h] += (double)scores[h];
     }
+    for (size_t i = 0; i < ranking->count; i++) {
+        struct ranked *item = &ranking->items[i];
+        item->parts.attention = 0;
+        for (size_t h = 0; item->head_scores && h < width; h++)
+            item->parts.attention +=
+                (double)weights[h] * ((double)item->head_scores[h] - means[h] / (double)count);
+    }
+    free(means);
+    return LMK_OK;
+}
+
+static void add_up(struct ranker *ranker)
+{
+    const struct side_weights *weights = &ranker->weights;
+    bool hybrid = ranker->request->mode == LMK_HYBRID;
+    for (size_t i = 0; i < ranker->ranking->count; i++) {
+        struct ranked *item = &ranker->ranking->items[i];
+        struct score_parts *parts = &item->parts;
+        parts->landmark = weights->landmark * item->landmark_z;
+        parts->lexical = hybrid ? weights->lexical * item->lexical_z : NAN;
+        item->score = parts->landmark + (hybrid ? parts->lexical : 0) +
+                      (weights->attention ? parts->attention : 0);
+    }
+}
+
+static struct side_weights weights_of(const struct ranking_request *request,
+                                      const struct rank_weights *rank)
+{
+    if (request->mode == LMK_HYBRID)
+        return (struct side_weights){rank->landmark, rank->lexical, rank->attention};
+    return (struct side_weights){rank->landmark_alone, 0, rank->attention_landmark};
+}
+
+/* z-scores and head scores, where the order or the caller needs them, and what they add up to. */
+static enum lmk_status combine(struct ranker *ranker, struct lmk_timing *timing,
+                               struct lmk_error *error)
+{
+    const struct ranking_request *request = ranker->request;
+    const struct model_shape *shape = &ranker->collection->model->shape;
+    struct ranking *ranking = ranker->ranking;
+    const float *attention = ranker->weights.attention;
+    bool sums = request->mode == LMK_HYBRID || attention;
+    if (!sums && !request->features)
+        return LMK_OK;
+    enum lmk_status status = measure_landmarks(ranker, error);
+    for (size_t i = 0; !status && i < ranking->count; i++) {
+        struct ranked *item = &ranking->items[i];
+        item->landmark_z = z_score(item->landmark, &ranker->landmarks);
+        item->lexical_z = z_score(item->lexical, &ranker->words);
+    }
+    if (!status && (attention || request->features))
+        status = ranking_attend(ranking, ranker->view, request->question, shape, timing, error);
+    if (!status && attention)
+        status = weigh_attention(ranking, attention,
+                                 (size_t)shape->memory_layer_count * shape->heads, error);
+    if (!status && sums)
+        add_up(ranker);
     return status;
 }
 
@@ -231,14 +307,18 @@ static enum lmk_status rank(struct ranker *ranker, struct lmk_timing *timing,
         status = find_words(ranker, error);
     timing->words += 1e3 * (ingest_clock() - between);
     between = ingest_clock();
+    double elsewhere = timing->fetch + timing->attention;
     if (!status && mode == LMK_HYBRID) {
         fold(ranker->ranking);
-        status = combine(ranker, error);
+        status = complete(ranker, error);
     }
+    if (!status && mode != LMK_LEXICAL)
+        status = combine(ranker, timing, error);
     if (!status && ranker->ranking->count)
         qsort(ranker->ranking->items, ranker->ranking->count, sizeof *ranker->ranking->items,
               by_score);
-    timing->candidates += 1e3 * (ingest_clock() - between);
+    elsewhere = timing->fetch + timing->attention - elsewhere;
+    timing->candidates += 1e3 * (ingest_clock() - between) - elsewhere;
     if (!status && !ranker->ranking->count)
         status = nothing_found(ranker, error);
     return status;
@@ -248,8 +328,11 @@ enum lmk_status ranking_make(struct ranking *ranking, struct lmk_collection *col
                              struct store_view *view, const struct ranking_request *request,
                              struct lmk_timing *timing, struct lmk_error *error)
 {
-    struct ranker ranker = {
-        .collection = collection, .view = view, .request = request, .ranking = ranking};
+    struct ranker ranker = {.collection = collection,
+                            .view = view,
+                            .request = request,
+                            .ranking = ranking,
+                            .weights = weights_of(request, &collection->model->rank)};
     size_t width = model_landmark_width(&collection->model->shape);
     *ranking = (struct ranking){0};
     ranking->items = malloc(2 * request->candidates * sizeof *ranking->items);
@@ -281,8 +364,7 @@ enum lmk_status ranking_of_granularity(struct ranking *ranking,
     if (!status)
         ranking->count = granularity_ranking(granularity, wanted, candidates);
     for (size_t i = 0; i < ranking->count; i++)
-        ranking->items[i] =
-            (struct ranked){candidates[i].block, candidates[i].score, candidates[i].score, NAN};
+        ranking->items[i] = ranked_by(candidates[i].block, candidates[i].score, NAN);
     free(candidates);
     return status;
 }

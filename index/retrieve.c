@@ -75,6 +75,7 @@ static enum lmk_status rank(struct retrieval *retrieval, const char *query, size
             .question = options->mode == LMK_LEXICAL ? NULL : &retrieval->question,
             .candidates = wanted,
             .most_matches = options->mode == LMK_HYBRID ? options->most_matches : 0,
+            .features = options->features,
         };
         return ranking_make(&retrieval->ranking, retrieval->collection, retrieval->view, &request,
                             timing, error);
@@ -97,6 +98,9 @@ static enum lmk_status make_passage(struct retrieval *retrieval, const struct se
         status = store_keys_values(retrieval->view, ranked->block, &type, &keys, NULL, error);
     bool has_keys = !status;
     passage->score = ranked->score;
+    passage->landmark_part = ranked->parts.landmark;
+    passage->lexical_part = ranked->parts.lexical;
+    passage->attention_part = ranked->parts.attention;
     passage->landmark_score = ranked->landmark;
     passage->lexical_score = ranked->lexical;
     passage->attention_score = NAN;
@@ -105,7 +109,7 @@ static enum lmk_status make_passage(struct retrieval *retrieval, const struct se
     double between = ingest_clock();
     if (has_keys)
         passage->attention_score =
-            scoring_block(retrieval->question.scoring, type, keys, retrieval->token_scores);
+            scoring_block(retrieval->question.scoring, type, keys, NULL, retrieval->token_scores);
     double after = ingest_clock();
     timing->fetch += 1e3 * (between - before);
     timing->attention += 1e3 * (after - between);
@@ -131,6 +135,46 @@ static enum lmk_status make_passages(struct retrieval *retrieval, const struct s
     return status;
 }
 
+/* Gives the ranked blocks to the results, the memory of their head scores with them. */
+static enum lmk_status make_candidates(struct retrieval *retrieval, struct lmk_error *error)
+{
+    struct lmk_results *results = retrieval->results;
+    struct ranking *ranking = &retrieval->ranking;
+    const struct model_shape *shape = &retrieval->collection->model->shape;
+    enum lmk_status status = LMK_OK;
+    results->candidates = calloc(ranking->count + 1, sizeof *results->candidates);
+    if (!results->candidates)
+        return error_memory(error, ranking->count * sizeof *results->candidates);
+    results->heads = (size_t)shape->memory_layer_count * shape->heads;
+    results->candidate_heads = ranking->head_scores;
+    ranking->head_scores = NULL;
+    struct buffer tokens, runs;
+    buffer_init(&tokens, 1 << 20);
+    buffer_init(&runs, 1 << 24);
+    for (size_t i = 0; !status && i < ranking->count; i++) {
+        const struct ranked *item = &ranking->items[i];
+        struct block_text text;
+        buffer_clear(&tokens);
+        buffer_clear(&runs);
+        status = store_block_text(retrieval->view, item->block, &tokens, &runs, &text, error);
+        if (!status)
+            results->candidates[results->candidate_count++] =
+                (struct lmk_candidate){.document = text.document,
+                                       .block = item->block,
+                                       .source_start = text.source_start,
+                                       .source_end = text.source_end,
+                                       .score = item->score,
+                                       .landmark_score = item->landmark,
+                                       .lexical_score = item->lexical,
+                                       .landmark_z = item->landmark_z,
+                                       .lexical_z = item->lexical_z,
+                                       .heads = item->head_scores};
+    }
+    buffer_release(&tokens);
+    buffer_release(&runs);
+    return status;
+}
+
 static enum lmk_status make_results(struct retrieval *retrieval, struct lmk_error *error)
 {
     struct lmk_results *results = retrieval->results;
@@ -151,6 +195,8 @@ static enum lmk_status make_results(struct retrieval *retrieval, struct lmk_erro
     }
     if (!status)
         status = make_passages(retrieval, selected, count, error);
+    if (!status && retrieval->options->features)
+        status = make_candidates(retrieval, error);
     free(selected);
     return status;
 }
@@ -202,6 +248,10 @@ static enum lmk_status check_options(const struct lmk_search_options *options,
         return error_set(error, LMK_USAGE,
                          "A granularity below the question needs landmarks, which the mode lexical "
                          "leaves out.");
+    if (options->features && (options->granularity != LMK_QUESTION || options->mode == LMK_LEXICAL))
+        return error_set(error, LMK_USAGE,
+                         "Features are those of landmarks: they need a mode with landmarks and the "
+                         "granularity question.");
     return LMK_OK;
 }
 
@@ -243,5 +293,7 @@ void lmk_results_free(struct lmk_results *results)
     for (size_t i = 0; i < results->count; i++)
         passage_release(&results->passages[i]);
     free(results->passages);
+    free(results->candidates);
+    free(results->candidate_heads);
     free(results);
 }

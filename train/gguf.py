@@ -1,8 +1,9 @@
-"""GGUF files: read any of the types that a landmark model may have, write F32 and Q8_0.
+"""GGUF files: read any of the types that a landmark model may have, write F32 and Q8_0, change keys.
 
 Layout (version 3, little-endian): "GGUF", version, number of tensors, number of keys; each key as name, type, value;
 each tensor as name, dimensions (fastest first), type, offset; padding to 32 bytes; tensor data, each aligned to 32.
 """
+import os
 import struct
 
 import numpy as np
@@ -51,13 +52,18 @@ def _tensor(data, at, shape, kind):
     raise ValueError(f"tensor type {kind} is not supported")
 
 
-def read(path):
-    """-> ({key: value}, {tensor name: float32 array})"""
-    reader = _Reader(memoryview(open(path, "rb").read()))
+def _checked_start(reader, path):
+    """-> number of tensors, number of keys"""
     assert bytes(reader.data[:4]) == b"GGUF", f"{path} is not a GGUF file"
     reader.at = 4
     assert reader.scalar("<I") == 3, f"{path}: only version 3 is supported"
-    tensors, count = reader.scalar("<Q"), reader.scalar("<Q")
+    return reader.scalar("<Q"), reader.scalar("<Q")
+
+
+def read(path):
+    """-> ({key: value}, {tensor name: float32 array})"""
+    reader = _Reader(memoryview(open(path, "rb").read()))
+    tensors, count = _checked_start(reader, path)
     keys = {}
     for _ in range(count):
         name = reader.string()
@@ -91,15 +97,18 @@ def _value(kind, value):
     return _string(value) if kind == STRING else struct.pack(_SCALAR[kind], value)
 
 
+def _key(name, kind, value):
+    if isinstance(kind, tuple):
+        return _string(name) + struct.pack("<IIQ", ARRAY, kind[1], len(value)) + b"".join(
+            _value(kind[1], v) for v in value)
+    return _string(name) + struct.pack("<I", kind) + _value(kind, value)
+
+
 def write(path, keys, tensors):
     """keys: [(name, type, value)], of an array [(name, (ARRAY, type), values)]; tensors: [(name, array, F32 or Q8_0)]."""
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
     for name, kind, value in keys:
-        head += _string(name)
-        if isinstance(kind, tuple):
-            head += struct.pack("<IIQ", ARRAY, kind[1], len(value)) + b"".join(_value(kind[1], v) for v in value)
-        else:
-            head += struct.pack("<I", kind) + _value(kind, value)
+        head += _key(name, kind, value)
     parts, offset = [], 0
     for name, array, kind in tensors:
         data = quantise_q8_0(array) if kind == Q8_0 else np.ascontiguousarray(array, "<f4").tobytes()
@@ -111,3 +120,31 @@ def write(path, keys, tensors):
     with open(path, "wb") as out:
         out.write(head + b"\0" * (-len(head) % ALIGNMENT))
         out.writelines(parts)
+
+
+def set_keys(path, out, keys, drop=()):
+    """Writes the file at `path` to `out` (which may be the same) with `keys`, as write takes them, in place of those of
+    the same names, and without those in `drop`. Every tensor stays as it is, byte by byte."""
+    reader = _Reader(memoryview(open(path, "rb").read()))
+    tensors, count = _checked_start(reader, path)
+    names, kept, alignment = {name for name, _, _ in keys} | set(drop), [], ALIGNMENT
+    for _ in range(count):
+        start = reader.at
+        name = reader.string()
+        value = reader.value(reader.scalar("<I"))
+        if name == "general.alignment":
+            alignment = value
+        if name not in names:
+            kept.append(bytes(reader.data[start:reader.at]))
+    start = reader.at
+    for _ in range(tensors):
+        reader.string()
+        dimensions = reader.scalar("<I")
+        reader.at += 8 * dimensions + 4 + 8
+    listing = bytes(reader.data[start:reader.at])
+    data = bytes(reader.data[-(-reader.at // alignment) * alignment:])
+    kept += [_key(*key) for key in keys]
+    head = b"GGUF" + struct.pack("<IQQ", 3, tensors, len(kept)) + b"".join(kept) + listing
+    with open(f"{out}.part", "wb") as file:
+        file.write(head + b"\0" * (-len(head) % alignment) + data)
+    os.replace(f"{out}.part", out)

@@ -27,6 +27,16 @@ void naive_softmax(double *values, size_t count)
         values[i] = exp(values[i] - largest) / sum;
 }
 
+double naive_log_sum(const double *values, size_t count)
+{
+    double largest = -INFINITY, sum = 0;
+    for (size_t i = 0; i < count; i++)
+        largest = fmax(largest, values[i]);
+    for (size_t i = 0; i < count; i++)
+        sum += exp(values[i] - largest);
+    return largest + log(sum);
+}
+
 void naive_rotate(const double *input, size_t width, double base, int64_t position, double *out)
 {
     for (size_t i = 0; i < width / 2; i++) {

@@ -13,6 +13,9 @@ double naive_gated_silu(double gate, double up);
 /* In place; minus infinity masks. */
 void naive_softmax(double *values, size_t count);
 
+/* ln(sum of exp(values)) */
+double naive_log_sum(const double *values, size_t count);
+
 /* out[width] = input[width] turned to a position. In place allowed. */
 void naive_rotate(const double *input, size_t width, double base, int64_t position, double *out);
 

@@ -40,6 +40,8 @@ static enum lmk_status read_model(struct lmk_model *model, const char *path,
     if (!status)
         status = read_names(model, error);
     if (!status)
+        status = model_read_rank(model, error);
+    if (!status)
         status = model_read_weights(model, error);
     if (!status)
         status = model_read_vocabulary(model, error);
@@ -75,6 +77,8 @@ void lmk_model_close(struct lmk_model *model)
     free(model->output_norm);
     free(model->name);
     free(model->question_prompt);
+    free(model->rank.attention);
+    free(model->rank.attention_landmark);
     tokenizer_close(model->tokenizer);
     gguf_close(model->file);
     free(model);

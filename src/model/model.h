@@ -41,12 +41,21 @@ struct layer_weights {
     struct weight gate, up, down;                    /* [F][D], [F][D], [D][F] */
 };
 
+/* What the ranking adds up (index/ranking.h): landmark.rank.* of the file. */
+struct rank_weights {
+    float landmark, lexical;   /* of the two z-scores in mode hybrid; 1 where the file has none */
+    float landmark_alone;      /* of the landmarks' in mode landmark; 1 */
+    float *attention;          /* [M][H] in mode hybrid; NULL: attention does not rank */
+    float *attention_landmark; /* [M][H] in mode landmark; NULL: the same */
+};
+
 struct lmk_model {
     struct gguf *file;
     struct model_shape shape;
     char *name;            /* general.name */
     char *question_prompt; /* landmark.prompt.question, holds "{question}" */
     bool can_answer;
+    struct rank_weights rank;
     struct weight embedding, output; /* [V][D]; the same data where they are tied */
     float *output_norm;              /* [D] */
     struct layer_weights *layers;    /* [L] */

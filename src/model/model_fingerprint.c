@@ -34,7 +34,8 @@ static bool counts(struct gguf_string key)
     struct gguf_string answer = {"landmark.can_answer", strlen("landmark.can_answer")};
     bool is_answer = key.size == answer.size && !memcmp(key.text, answer.text, key.size);
     return begins_with(key, "landmark.") && !begins_with(key, "landmark.rank.") &&
-           !begins_with(key, "landmark.prompt.") && !is_answer;
+           !begins_with(key, "landmark.prompt.") && !begins_with(key, "landmark.answer.") &&
+           !is_answer;
 }
 
 static void collect(void *context, struct gguf_string key, uint32_t type, const void *value,

@@ -9,6 +9,10 @@
 enum lmk_status model_read_shape(struct model_shape *shape, const struct gguf *file,
                                  struct lmk_error *error);
 
+/* Fills model->rank. Errors: LMK_MODEL where a weight is no finite number, or an array has another
+ * length than M * H. */
+enum lmk_status model_read_rank(struct lmk_model *model, struct lmk_error *error);
+
 /* Opens model->tokenizer from tokenizer.ggml.* and finds the newline piece. */
 enum lmk_status model_read_vocabulary(struct lmk_model *model, struct lmk_error *error);
 

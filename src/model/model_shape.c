@@ -71,9 +71,9 @@ static void check_architecture(struct reader *reader)
 
 static void read_heads(struct reader *reader, struct model_shape *shape)
 {
-    need_u32(reader, "llama.attention.head_count", 1, 4096, &shape->heads);
+    need_u32(reader, "llama.attention.head_count", 1, LIMIT_HEADS, &shape->heads);
     shape->kv_heads = shape->heads;
-    optional_u32(reader, "llama.attention.head_count_kv", 1, 4096, &shape->kv_heads);
+    optional_u32(reader, "llama.attention.head_count_kv", 1, LIMIT_HEADS, &shape->kv_heads);
     if (reader->status)
         return;
     if (shape->heads % shape->kv_heads)

@@ -5,15 +5,22 @@
 #include "src/model/kernels.h"
 #include "src/model/limits.h"
 #include "src/model/rows.h"
+#include "src/model/tile.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUERIES_AT_ONCE = 12 };
+enum {
+    QUERIES_AT_ONCE = 24, /* with 64 keys, their scores stay in the first cache */
+    COLUMNS = (LIMIT_BLOCK_TOKENS + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS
+};
 
 struct scoring {
     const struct model_shape *shape;
+    const struct tile_kernels *kernels;
+    size_t columns; /* N rounded up to TILE_COLUMNS */
+    size_t prompt_tokens;
     size_t query_count; /* for one memory layer and KV head: the group's heads times the prompt's
                            tokens */
     float *queries;     /* [M][G][query_count][W]: far queries, scaled by 1 / sqrt(W) */
@@ -93,7 +100,10 @@ enum lmk_status scoring_open(struct scoring **scoring, const struct lmk_model *m
     if (!opened)
         return error_memory(error, sizeof *opened);
     opened->shape = &model->shape;
-    opened->query_count = model->shape.heads / model->shape.kv_heads * sequence_tokens(prompt);
+    opened->kernels = tile_kernels();
+    opened->columns = (model->shape.block_tokens + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS;
+    opened->prompt_tokens = sequence_tokens(prompt);
+    opened->query_count = model->shape.heads / model->shape.kv_heads * opened->prompt_tokens;
     enum lmk_status status = prepare(opened, prompt, error);
     if (status) {
         scoring_close(opened);
@@ -112,52 +122,78 @@ void scoring_close(struct scoring *scoring)
     free(scoring);
 }
 
-/* Log-sum-exp of one query's scores [N], which become probabilities and are added to token_scores
- * (may be NULL). */
-static double take_query(float *scores, size_t tokens, float *token_scores)
-{
-    float maximum, sum = kernel_exponentials(scores, tokens, &maximum);
-    if (token_scores)
-        kernel_add_scaled(scores, 1.0f / sum, tokens, token_scores);
-    return (double)(maximum + logf(sum));
-}
-
-/* The sum of the log-sum-exps of one memory layer's KV head `i` (of all layers), with the keys
- * [N][W] rotated. */
-static double score_head(const struct scoring *scoring, size_t i, const float *keys,
-                         float *token_scores)
+/* Unpacks the keys [N][W] of one KV head, rotated to their offsets, a column for each:
+ * packed [W][columns]. The columns behind N hold anything finite. */
+static void pack_keys(const struct scoring *scoring, enum tensor_type type, const void *keys,
+                      float *packed)
 {
     size_t tokens = scoring->shape->block_tokens, width = scoring->shape->head_width,
-           count = scoring->query_count;
+           columns = scoring->columns;
+    float rows[LIMIT_BLOCK_TOKENS * LIMIT_HEAD_WIDTH];
+    rows_unpack(type, keys, rows, tokens * width);
+    for (size_t t = 0; t < tokens; t++) {
+        const float *key = rows + t * width, *turn = scoring->turns + t * 2 * width;
+        for (size_t i = 0; i < width; i += 2) {
+            packed[i * columns + t] = key[i] * turn[i] + key[i + 1] * turn[width + i];
+            packed[(i + 1) * columns + t] = key[i + 1] * turn[i + 1] + key[i] * turn[width + i + 1];
+        }
+    }
+}
+
+/* Turns scores [rows][columns] into probabilities, and adds them up by token. */
+static void add_probabilities(const struct scoring *scoring, float *scores, size_t rows,
+                              float *token_scores)
+{
+    size_t tokens = scoring->shape->block_tokens;
+    scoring->kernels->softmax(scores, scoring->columns, rows, tokens, NULL);
+    for (size_t r = 0; r < rows; r++)
+        kernel_add(scores + r * scoring->columns, tokens, token_scores);
+}
+
+/* One KV head, number `i` over all memory layers, with its packed keys: adds the log-sum-exps of
+ * each head of its group over the prompt's tokens to sums [heads of the group]. */
+static void score_head(const struct scoring *scoring, size_t i, const float *packed, double *sums,
+                       float *token_scores)
+{
+    size_t tokens = scoring->shape->block_tokens, width = scoring->shape->head_width,
+           count = scoring->query_count, columns = scoring->columns;
     const float *queries = scoring->queries + i * count * width;
-    float scores[QUERIES_AT_ONCE * LIMIT_BLOCK_TOKENS];
-    double sum = 0;
+    float scores[QUERIES_AT_ONCE * COLUMNS], log_sums[QUERIES_AT_ONCE];
     for (size_t q = 0; q < count; q += QUERIES_AT_ONCE) {
         size_t some = count - q < QUERIES_AT_ONCE ? count - q : QUERIES_AT_ONCE;
-        rows_multiply(TENSOR_F32, keys, tokens, width, queries + q * width, some, scores);
+        scoring->kernels->multiply(queries + q * width, width, packed, columns, some, width,
+                                   columns, false, scores, columns);
+        scoring->kernels->log_sums(scores, columns, some, tokens, log_sums);
         for (size_t s = 0; s < some; s++)
-            sum += take_query(scores + s * tokens, tokens, token_scores);
+            sums[(q + s) / scoring->prompt_tokens] += (double)log_sums[s];
+        if (token_scores)
+            add_probabilities(scoring, scores, some, token_scores);
     }
-    return sum;
 }
 
 double scoring_block(const struct scoring *scoring, enum tensor_type type, const void *keys,
-                     float *token_scores)
+                     float *head_scores, float *token_scores)
 {
     const struct model_shape *shape = scoring->shape;
-    size_t tokens = shape->block_tokens, width = shape->head_width;
-    size_t heads = (size_t)shape->memory_layer_count * shape->kv_heads,
-           bytes = rows_bytes(type, tokens * width);
-    float rotated[LIMIT_BLOCK_TOKENS * LIMIT_HEAD_WIDTH];
-    double sum = 0;
+    size_t tokens = shape->block_tokens, group = shape->heads / shape->kv_heads,
+           heads = (size_t)shape->memory_layer_count * shape->kv_heads,
+           bytes = rows_bytes(type, tokens * shape->head_width);
+    float packed[LIMIT_HEAD_WIDTH * COLUMNS];
+    double all = 0;
+    if (scoring->columns > tokens)
+        memset(packed, 0, shape->head_width * scoring->columns * sizeof *packed);
     if (token_scores)
         memset(token_scores, 0, tokens * sizeof *token_scores);
     for (size_t i = 0; i < heads; i++) {
-        rows_unpack(type, (const char *)keys + i * bytes, rotated, tokens * width);
-        for (size_t t = 0; t < tokens; t++)
-            kernel_rotate(scoring->turns + t * 2 * width, width, rotated + t * width,
-                          rotated + t * width);
-        sum += score_head(scoring, i, rotated, token_scores);
+        double sums[LIMIT_HEADS] = {0};
+        pack_keys(scoring, type, (const char *)keys + i * bytes, packed);
+        score_head(scoring, i, packed, sums, token_scores);
+        for (size_t h = 0; h < group; h++) {
+            double mean = sums[h] / (double)scoring->prompt_tokens;
+            if (head_scores)
+                head_scores[i * group + h] = (float)mean;
+            all += mean;
+        }
     }
-    return sum / (double)(heads * scoring->query_count);
+    return all / (double)(heads * group);
 }

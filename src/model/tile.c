@@ -2,7 +2,8 @@
 
 const struct tile_kernels *tile_kernels_generic(void)
 {
-    static const struct tile_kernels kernels = {"generic", tile_multiply, tile_softmax};
+    static const struct tile_kernels kernels = {"generic", tile_multiply, tile_softmax,
+                                                tile_log_sums};
     return &kernels;
 }
 

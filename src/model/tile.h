@@ -25,6 +25,9 @@ struct tile_kernels {
     /* Each row's softmax over its first `count` columns, times the row's factor; `factors` NULL:
      * one. The columns from `count` up to `stride` become 0. */
     void (*softmax)(float *scores, size_t stride, size_t rows, size_t count, const float *factors);
+
+    /* sums[r] = the logarithm of the sum of the exponentials of row r's first `count` columns. */
+    void (*log_sums)(const float *scores, size_t stride, size_t rows, size_t count, float *sums);
 };
 
 /* The kernels of this processor. */

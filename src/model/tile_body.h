@@ -1,6 +1,6 @@
 /* The tile kernels for vectors of VECTOR_BYTES; included once by each file that compiles them for
- * some unit. It defines static functions tile_multiply and tile_softmax with the signatures of
- * struct tile_kernels. */
+ * some unit. It defines static functions tile_multiply, tile_softmax and tile_log_sums with the
+ * signatures of struct tile_kernels. */
 #include "src/model/tile.h"
 #include "src/model/vector.h"
 
@@ -128,4 +128,29 @@ static void tile_softmax(float *scores, size_t stride, size_t rows, size_t count
         else
             softmax_long_row(row, stride, count, factor);
     }
+}
+
+/* The columns [at, at + VECTOR_FLOATS) of a row, minus infinity from `count` on. */
+static inline vector load_masked(const float *row, size_t at, size_t count)
+{
+    vector values = vector_load(row + at);
+    return at + VECTOR_FLOATS <= count ? values : vector_mask(values, count - at);
+}
+
+static float log_sum(const float *row, size_t count)
+{
+    vector largest = load_masked(row, 0, count), sum = {0};
+    for (size_t i = VECTOR_FLOATS; i < count; i += VECTOR_FLOATS)
+        largest = vector_maximum(largest, load_masked(row, i, count));
+    float maximum = vector_maximum_lane(largest);
+    for (size_t i = 0; i < count; i += VECTOR_FLOATS)
+        sum += vector_exp(load_masked(row, i, count) - maximum);
+    return maximum + logf(vector_sum_lanes(sum));
+}
+
+static void tile_log_sums(const float *scores, size_t stride, size_t rows, size_t count,
+                          float *sums)
+{
+    for (size_t r = 0; r < rows; r++)
+        sums[r] = log_sum(scores + r * stride, count);
 }

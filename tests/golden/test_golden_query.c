@@ -1,9 +1,9 @@
 /* A question as a collection answers it, against the reference's golden values: the document goes
- * through the indexer into the store (rows in f16), the blocks come back through the search, and
- * the second pass reads them in the memory map. */
+ * through the indexer into the store (rows in f16), the blocks come back through the search, their
+ * keys are attended to, and the second pass reads them in the memory map. */
 #include "index/ingest.h"
 #include "index/memory.h"
-#include "src/model/scoring.h"
+#include "index/ranking.h"
 #include "tests/golden/golden_file.h"
 #include "tests/unit/scratch.h"
 
@@ -135,6 +135,33 @@ static void check_scores(const struct fixture *f)
     free(scores);
 }
 
+/* head-scores.json holds, by golden file, [M][H] of each block. */
+static void check_head_scores(const struct fixture *f, const char *name)
+{
+    const struct model_shape *shape = &f->model->shape;
+    size_t heads = (size_t)shape->memory_layer_count * shape->heads;
+    cJSON *all = golden_load("tests/golden/head-scores.json");
+    const cJSON *blocks = golden_member(all, name);
+    struct question question = {0};
+    struct lmk_timing timing = {0};
+    struct lmk_error error;
+    must(scoring_open(&question.scoring, f->model, f->first_pass, &error), &error);
+    struct ranking ranking = {.items = calloc(f->block_count, sizeof *ranking.items),
+                              .count = f->block_count};
+    for (size_t b = 0; b < f->block_count; b++)
+        ranking.items[b].block = b;
+    must(ranking_attend(&ranking, f->view, &question, shape, &timing, &error), &error);
+    assert_int_equal(cJSON_GetArraySize(blocks), f->block_count);
+    for (size_t b = 0; b < f->block_count; b++) {
+        assert_non_null(ranking.items[b].head_scores);
+        golden_compare("head scores", cJSON_GetArrayItem(blocks, (int)b),
+                       ranking.items[b].head_scores, heads, stored_tolerance);
+    }
+    ranking_release(&ranking);
+    scoring_close(question.scoring);
+    cJSON_Delete(all);
+}
+
 static int by_number(const void *left, const void *right)
 {
     uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
@@ -211,10 +238,12 @@ static void check_answer(const struct fixture *f)
 static void run_case(void **state)
 {
     struct fixture f;
+    const struct golden_case *golden = *state;
     uint64_t numbers[BLOCKS_READ];
-    open_fixture(&f, *state);
+    open_fixture(&f, golden);
     search(&f);
     check_scores(&f);
+    check_head_scores(&f, strrchr(golden->values, '/') + 1);
     size_t count = check_chosen(&f, numbers);
     run_second_pass(&f, numbers, count);
     golden_compare_logits("logits with the chosen blocks",

@@ -47,6 +47,42 @@ void image_read(struct gguf_image *image, const char *path)
     fclose(file);
 }
 
+void image_float(struct gguf_image *keys, const char *name, float value)
+{
+    image_string(keys, name);
+    image_u32(keys, 6);
+    image_append(keys, &value, sizeof value);
+}
+
+void image_floats(struct gguf_image *keys, const char *name, const float *values, uint64_t count)
+{
+    image_string(keys, name);
+    image_u32(keys, 9);
+    image_u32(keys, 6);
+    image_u64(keys, count);
+    image_append(keys, values, count * sizeof *values);
+}
+
+void image_add_keys(struct gguf_image *image, const struct gguf_image *keys, uint64_t count)
+{
+    enum { COUNT_AT = 16, KEYS_AT = 24, ALIGNMENT = 32 };
+    struct gguf_image result = {0};
+    uint64_t total;
+    char filler[ALIGNMENT + 1] = "";
+    size_t added = keys->size + 8 + strlen("filler") + 4 + 8;
+    memset(filler, 'x', (ALIGNMENT - added % ALIGNMENT) % ALIGNMENT);
+    memcpy(&total, image->bytes + COUNT_AT, sizeof total);
+    image_append(&result, image->bytes, COUNT_AT);
+    image_u64(&result, total + count + 1);
+    image_append(&result, keys->bytes, keys->size);
+    image_string(&result, "filler");
+    image_u32(&result, 8);
+    image_string(&result, filler);
+    image_append(&result, image->bytes + KEYS_AT, image->size - KEYS_AT);
+    image_release(image);
+    *image = result;
+}
+
 void image_release(struct gguf_image *image)
 {
     free(image->bytes);

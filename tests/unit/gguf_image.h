@@ -17,6 +17,13 @@ void image_string(struct gguf_image *image, const char *text);
 void image_read(struct gguf_image *image, const char *path);
 void image_release(struct gguf_image *image);
 
+/* Adds `count` keys, given as a file has them, to a complete image. Another key fills up what keeps
+ * the tensors aligned. */
+void image_add_keys(struct gguf_image *image, const struct gguf_image *keys, uint64_t count);
+/* A key with a float, or with an array of them, for image_add_keys. */
+void image_float(struct gguf_image *keys, const char *name, float value);
+void image_floats(struct gguf_image *keys, const char *name, const float *values, uint64_t count);
+
 /* The place behind the only spot where the key's name stands, length included: that of its type. */
 unsigned char *image_after_name(const struct gguf_image *image, const char *name);
 

@@ -249,6 +249,32 @@ static void test_tile_softmax(void **state)
                 check_tile_softmax(sets[s], &source, stride, count, count % 2);
 }
 
+static void test_tile_log_sums(void **state)
+{
+    (void)state;
+    struct random_source source = {8};
+    const struct tile_kernels *sets[2];
+    size_t sets_count = kernel_sets(sets);
+    for (size_t s = 0; s < sets_count; s++)
+        for (size_t count = 1; count <= 160; count++) {
+            enum { ROWS = 3 };
+            size_t stride = (count + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS;
+            float *scores = random_normals(&source, ROWS * stride, 30), sums[ROWS];
+            for (size_t r = 0; r < ROWS; r++) /* nothing may depend on what stands behind */
+                for (size_t i = count; i < stride; i++)
+                    scores[r * stride + i] = i % 2 ? NAN : 1e30f;
+            sets[s]->log_sums(scores, stride, ROWS, count, sums);
+            for (size_t r = 0; r < ROWS; r++) {
+                double values[160];
+                for (size_t i = 0; i < count; i++)
+                    values[i] = scores[r * stride + i];
+                double expected = naive_log_sum(values, count);
+                assert_close(sums[r], expected, 1e-6 * (1 + fabs(expected)));
+            }
+            free(scores);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,7 +282,7 @@ int main(void)
         cmocka_unit_test(test_gated_silu),   cmocka_unit_test(test_sums),
         cmocka_unit_test(test_softmax),      cmocka_unit_test(test_softmax_of_nothing),
         cmocka_unit_test(test_rotation),     cmocka_unit_test(test_tile_products),
-        cmocka_unit_test(test_tile_softmax),
+        cmocka_unit_test(test_tile_softmax), cmocka_unit_test(test_tile_log_sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

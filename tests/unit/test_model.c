@@ -4,6 +4,7 @@
 #include "tests/unit/gguf_image.h"
 #include "tests/unit/random_model.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -243,6 +244,73 @@ static void test_fingerprint(void **state)
     check_change(weight_changed("output_norm.weight"), false);
 }
 
+/* ---- weights of the ranking */
+
+/* The tiny model with keys added. */
+static struct gguf_image with_keys(struct gguf_image *keys, uint64_t count)
+{
+    struct gguf_image image = {0};
+    image_read(&image, TINY);
+    image_add_keys(&image, keys, count);
+    image_release(keys);
+    return image;
+}
+
+static void test_rank_weights(void **state)
+{
+    (void)state;
+    const float values[8] = {1, -2, 0.5f, 0, 3, 4, 5, 6}, others[8] = {9};
+    struct lmk_model *model = open_model(TINY);
+    assert_true(model->rank.landmark == 1 && model->rank.lexical == 1 &&
+                model->rank.landmark_alone == 1);
+    assert_true(!model->rank.attention && !model->rank.attention_landmark);
+    lmk_model_close(model);
+    struct gguf_image keys = {0};
+    struct lmk_error error;
+    image_float(&keys, "landmark.rank.landmark", 0.25f);
+    image_float(&keys, "landmark.rank.lexical", 2);
+    image_float(&keys, "landmark.rank.landmark_alone", -0.5f);
+    image_floats(&keys, "landmark.rank.attention", values, 8);
+    image_floats(&keys, "landmark.rank.attention_landmark", others, 8);
+    struct gguf_image image = with_keys(&keys, 5);
+    assert_int_equal(open_image(&model, &image, &error), LMK_OK);
+    assert_true(model->rank.landmark == 0.25f && model->rank.lexical == 2 &&
+                model->rank.landmark_alone == -0.5f);
+    assert_memory_equal(model->rank.attention, values, sizeof values);
+    assert_memory_equal(model->rank.attention_landmark, others, sizeof others);
+    lmk_model_close(model);
+    check_change(image, false);
+}
+
+static void refuse_weight(const char *name, float value)
+{
+    struct gguf_image keys = {0};
+    image_float(&keys, name, value);
+    refuse(with_keys(&keys, 1), name);
+}
+
+static void refuse_weights(const char *name, const float *values, uint64_t count)
+{
+    struct gguf_image keys = {0};
+    image_floats(&keys, name, values, count);
+    refuse(with_keys(&keys, 1), name);
+}
+
+static void test_rank_weights_that_do_not_fit(void **state)
+{
+    (void)state;
+    const float values[9] = {0}, infinite[8] = {0, 0, 0, INFINITY};
+    refuse_weight("landmark.rank.landmark", NAN);
+    refuse_weight("landmark.rank.lexical", INFINITY);
+    refuse_weight("landmark.rank.landmark_alone", -INFINITY);
+    refuse_weight("landmark.rank.attention", 1); /* no array */
+    refuse_weights("landmark.rank.attention", values, 7);
+    refuse_weights("landmark.rank.attention", values, 9);
+    refuse_weights("landmark.rank.attention", infinite, 8);
+    refuse_weights("landmark.rank.attention_landmark", values, 16);
+    refuse_weights("landmark.rank.landmark", values, 1);
+}
+
 /* ---- prompts */
 
 static void append(const struct lmk_model *model, const char *text, struct buffer *ids)
@@ -295,6 +363,8 @@ int main(void)
         cmocka_unit_test(test_tensors_that_do_not_fit),
         cmocka_unit_test(test_flipped_bytes),
         cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_rank_weights),
+        cmocka_unit_test(test_rank_weights_that_do_not_fit),
         cmocka_unit_test(test_question),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The hybrid ranking against z-scores computed over all blocks, and the choice of passages. */
 #include "index/lexical.h"
 #include "index/selection.h"
+#include "tests/unit/gguf_image.h"
 #include "tests/unit/scratch.h"
 
 #include <math.h>
@@ -181,6 +182,151 @@ static void test_modes(void **state)
     assert_int_equal(lmk_search(collection, query, &options, &results, &error), LMK_USAGE);
 }
 
+/* ---- exact attention */
+
+enum { HEADS = 8 };
+static const float hybrid_weights[HEADS] = {1, -2, 0.5f, 0, 3, 0.25f, -1, 2};
+static const float landmark_weights[HEADS] = {0, 4, 0, -1, 0.5f, 2, 0, 1};
+
+/* The same model, with weights for the ranking. */
+static struct lmk_model *open_weighted(void)
+{
+    struct gguf_image image = {0}, keys = {0};
+    struct lmk_model *weighted;
+    struct lmk_error error;
+    image_read(&image, "tests/golden/tiny-slot.gguf");
+    image_float(&keys, "landmark.rank.landmark", 0.75f);
+    image_float(&keys, "landmark.rank.lexical", 1.5f);
+    image_float(&keys, "landmark.rank.landmark_alone", 3);
+    image_floats(&keys, "landmark.rank.attention", hybrid_weights, HEADS);
+    image_floats(&keys, "landmark.rank.attention_landmark", landmark_weights, HEADS);
+    image_add_keys(&image, &keys, 5);
+    struct published_image published = image_publish(&image);
+    must(lmk_model_open(&weighted, published.path, &error), &error);
+    image_unpublish(&published);
+    image_release(&image);
+    image_release(&keys);
+    return weighted;
+}
+
+/* Head scores of all blocks, one by one. */
+static void compute_heads(float heads[MOST_BLOCKS][HEADS], size_t count)
+{
+    struct question question;
+    struct lmk_error error;
+    struct store_view *view = scratch_view(collection);
+    must(question_open(&question, model, query, &error), &error);
+    for (uint64_t b = 0; b < count; b++) {
+        enum tensor_type type;
+        const void *keys;
+        must(store_keys_values(view, b, &type, &keys, NULL, &error), &error);
+        scoring_block(question.scoring, type, keys, heads[b], NULL);
+    }
+    question_close(&question);
+    store_view_end(view);
+}
+
+/* What the heads add to block `at` among the candidates. */
+static double attention_part(const struct lmk_results *results, float heads[MOST_BLOCKS][HEADS],
+                             const float *weights, size_t at)
+{
+    double part = 0;
+    for (size_t h = 0; h < HEADS; h++) {
+        double mean = 0;
+        for (size_t i = 0; i < results->candidate_count; i++)
+            mean += heads[results->candidates[i].block][h] / (double)results->candidate_count;
+        part += weights[h] * (heads[at][h] - mean);
+    }
+    return part;
+}
+
+static void check_weighted(struct lmk_collection *weighted, enum lmk_mode mode, size_t candidates)
+{
+    static float heads[MOST_BLOCKS][HEADS];
+    struct scores scores;
+    struct lmk_results *results;
+    struct lmk_error error;
+    struct lmk_search_options options = lmk_search_defaults();
+    bool is_hybrid = mode == LMK_HYBRID;
+    options.mode = mode;
+    options.candidates = candidates;
+    options.top = 15;
+    options.per_document = 0;
+    options.merge = false;
+    options.features = true;
+    compute(&scores, query);
+    compute_heads(heads, scores.count);
+    must(lmk_search(weighted, query, &options, &results, &error), &error);
+    assert_int_equal(results->heads, HEADS);
+    assert_true(results->candidate_count >=
+                (candidates < scores.count ? candidates : scores.count));
+    for (size_t i = 0; i < results->candidate_count; i++) {
+        const struct lmk_candidate *candidate = &results->candidates[i];
+        size_t b = candidate->block;
+        double landmark = z_score(scores.landmark, scores.count, b);
+        double lexical = z_score(scores.lexical, scores.count, b);
+        double attention =
+            attention_part(results, heads, is_hybrid ? hybrid_weights : landmark_weights, b);
+        double expected =
+            is_hybrid ? 0.75 * landmark + 1.5 * lexical + attention : 3 * landmark + attention;
+        assert_true(fabs(candidate->score - expected) < 1e-2);
+        assert_true(fabs(candidate->landmark_z - landmark) < 1e-3);
+        assert_true(!is_hybrid || fabs(candidate->lexical_z - lexical) < 1e-3);
+        assert_memory_equal(candidate->heads, heads[b], sizeof heads[b]);
+        assert_true(!i || candidate->score <= candidate[-1].score);
+        if (i >= results->count)
+            continue;
+        const struct lmk_passage *passage = &results->passages[i];
+        assert_int_equal(passage->block, b);
+        assert_true(passage->score == candidate->score);
+        assert_true(fabs(passage->attention_part - attention) < 1e-3);
+        assert_true(isnan(passage->lexical_part) != is_hybrid);
+        assert_true(fabs(passage->landmark_part + (is_hybrid ? passage->lexical_part : 0) +
+                         passage->attention_part - passage->score) < 1e-9);
+    }
+    lmk_results_free(results);
+}
+
+static void test_weights(void **state)
+{
+    (void)state;
+    struct lmk_model *weighted_model = open_weighted();
+    struct lmk_collection *weighted = scratch_reader("books.lmk", weighted_model);
+    check_weighted(weighted, LMK_HYBRID, 300);
+    check_weighted(weighted, LMK_HYBRID, 10);
+    check_weighted(weighted, LMK_LANDMARK, 300);
+    check_weighted(weighted, LMK_LANDMARK, 10);
+    lmk_collection_close(weighted);
+    lmk_model_close(weighted_model);
+}
+
+/* Features change no order, and belong to landmarks. */
+static void test_features(void **state)
+{
+    (void)state;
+    struct lmk_results *with, *without;
+    struct lmk_error error;
+    struct lmk_search_options options = lmk_search_defaults();
+    for (int mode = LMK_HYBRID; mode <= LMK_LANDMARK; mode++) {
+        options.mode = (enum lmk_mode)mode;
+        options.features = false;
+        must(lmk_search(collection, query, &options, &without, &error), &error);
+        assert_null(without->candidates);
+        options.features = true;
+        must(lmk_search(collection, query, &options, &with, &error), &error);
+        assert_int_equal(with->count, without->count);
+        for (size_t i = 0; i < with->count; i++) {
+            assert_int_equal(with->passages[i].block, without->passages[i].block);
+            assert_true(with->passages[i].score == without->passages[i].score);
+            assert_true(isnan(with->passages[i].attention_part));
+        }
+        lmk_results_free(with);
+        lmk_results_free(without);
+    }
+    options.mode = LMK_LEXICAL;
+    assert_int_equal(lmk_search(collection, query, &options, &with, &error), LMK_USAGE);
+}
+
 /* Conditions hold for what the landmarks find, too. */
 static void test_conditions(void **state)
 {
@@ -216,14 +362,14 @@ static void expect_selection(const uint64_t *blocks, size_t count,
                              const struct selection_options *options, const char *expected)
 {
     struct ranked items[32];
-    struct ranking ranking = {items, count, 0};
+    struct ranking ranking = {.items = items, .count = count};
     struct selected selected[32];
     struct lmk_error error;
     char text[512] = "";
     size_t found, used = 0;
     struct store_view *view = scratch_view(collection);
     for (size_t i = 0; i < count; i++)
-        items[i] = (struct ranked){blocks[i], (double)(count - i), NAN, NAN};
+        items[i] = (struct ranked){.block = blocks[i], .score = (double)(count - i)};
     must(selection_make(view, &ranking, options, selected, &found, &error), &error);
     for (size_t i = 0; i < found; i++) {
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%d+%d", i ? " " : "",
@@ -380,6 +526,21 @@ static void test_one_side(void **state)
     assert_string_equal(results->passages[0].text, "zebra");
     assert_true(isnan(results->passages[0].landmark_score));
     lmk_results_free(results);
+    struct lmk_model *weighted_model = open_weighted();
+    struct lmk_collection *weighted = scratch_reader("books.lmk", weighted_model);
+    options.features = true;
+    must(lmk_search(weighted, word, &options, &results, &error), &error);
+    for (size_t i = 0; i < results->candidate_count; i++)
+        assert_int_equal(results->candidates[i].heads == NULL,
+                         results->candidates[i].document == document.id);
+    for (size_t i = 0; i < results->count; i++)
+        assert_int_equal(results->passages[i].attention_part == 0 &&
+                             results->passages[i].landmark_part == 0,
+                         results->passages[i].document == document.id);
+    options.features = false;
+    lmk_results_free(results);
+    lmk_collection_close(weighted);
+    lmk_model_close(weighted_model);
     /* ask reads what has its keys and values */
     struct lmk_ask_options ask_options = lmk_ask_defaults(model);
     struct lmk_answer *answer;
@@ -393,6 +554,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hybrid),         cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_weights),        cmocka_unit_test(test_features),
         cmocka_unit_test(test_conditions),     cmocka_unit_test(test_selection),
         cmocka_unit_test(test_merged_passage), cmocka_unit_test(test_one_side),
     };

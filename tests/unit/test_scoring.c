@@ -75,19 +75,24 @@ static double naive_query(const struct model_shape *shape, const float *query,
 }
 
 static double naive_block(const struct model_shape *shape, const struct sequence *prompt,
-                          enum tensor_type type, const void *keys, double *token_scores)
+                          enum tensor_type type, const void *keys, double *head_scores,
+                          double *token_scores)
 {
     size_t tokens = sequence_tokens(prompt), group = shape->heads / shape->kv_heads;
-    double sum = 0;
+    double all = 0;
     memset(token_scores, 0, shape->block_tokens * sizeof *token_scores);
     for (size_t m = 0; m < shape->memory_layer_count; m++)
-        for (size_t h = 0; h < shape->heads; h++)
+        for (size_t h = 0; h < shape->heads; h++) {
+            double sum = 0;
             for (size_t t = 0; t < tokens; t++)
                 sum += naive_query(shape, sequence_far_query(prompt, m, h, t), type, keys,
                                    (m * shape->kv_heads + h / group) * shape->block_tokens *
                                        shape->head_width,
                                    token_scores);
-    return sum / (double)(shape->memory_layer_count * shape->heads * tokens);
+            head_scores[m * shape->heads + h] = sum / (double)tokens;
+            all += sum;
+        }
+    return all / (double)(shape->memory_layer_count * shape->heads * tokens);
 }
 
 static struct sequence *make_prompt(const struct lmk_model *model, size_t count)
@@ -108,22 +113,26 @@ static void check_block(const struct model_shape *shape, enum tensor_type type,
     struct lmk_model *model = random_model_new(shape, 1);
     struct sequence *prompt = make_prompt(model, prompt_tokens);
     size_t size = model_landmark_width(shape) * shape->block_tokens;
-    float *values = random_normals(&source, size, 1), token_scores[MOST_TOKENS];
+    float *values = random_normals(&source, size, 1), token_scores[MOST_TOKENS], head_scores[8];
+    double expected_heads[8];
     char *keys = malloc(rows_bytes(type, size) + 1);
     double expected_scores[MOST_TOKENS], total = 0;
     struct scoring *scoring;
     rows_pack(type, values, keys + 1, size);
     assert_int_equal(scoring_open(&scoring, model, prompt, NULL), LMK_OK);
     memset(token_scores, 0x7f, sizeof token_scores); /* nothing may depend on what stood there */
-    double score = scoring_block(scoring, type, keys + 1, token_scores);
-    assert_close(score, naive_block(shape, prompt, type, keys + 1, expected_scores), 1e-5);
+    double score = scoring_block(scoring, type, keys + 1, head_scores, token_scores);
+    assert_close(score, naive_block(shape, prompt, type, keys + 1, expected_heads, expected_scores),
+                 1e-5);
+    for (size_t h = 0; h < 8; h++)
+        assert_close((double)head_scores[h], expected_heads[h], 1e-5);
     for (size_t n = 0; n < shape->block_tokens; n++) {
         assert_close((double)token_scores[n], expected_scores[n], 1e-4 * expected_scores[n] + 1e-4);
         total += (double)token_scores[n];
     }
     size_t queries = (size_t)shape->memory_layer_count * shape->heads * prompt_tokens;
     assert_close(total, (double)queries, 1e-4 * (double)queries);
-    assert_close(scoring_block(scoring, type, keys + 1, NULL), score, 0);
+    assert_close(scoring_block(scoring, type, keys + 1, NULL, NULL), score, 0);
     scoring_close(scoring);
     sequence_close(prompt);
     free(values);
@@ -167,9 +176,10 @@ static void test_threads(void **state)
     assert_int_equal(scoring_open(&scoring, model, prompt, NULL), LMK_OK);
 #pragma omp parallel for num_threads(4)
     for (size_t b = 0; b < COUNT; b++)
-        together[b] = scoring_block(scoring, TENSOR_F32, keys + b * size, NULL);
+        together[b] = scoring_block(scoring, TENSOR_F32, keys + b * size, NULL, NULL);
     for (size_t b = 0; b < COUNT; b++)
-        assert_close(together[b], scoring_block(scoring, TENSOR_F32, keys + b * size, NULL), 0);
+        assert_close(together[b], scoring_block(scoring, TENSOR_F32, keys + b * size, NULL, NULL),
+                     0);
     scoring_close(scoring);
     sequence_close(prompt);
     free(keys);
