@@ -3,6 +3,7 @@ import os
 
 import torch
 
+from . import gguf
 from .config import load_config
 from .model import LandmarkModel
 from .weights import load_weights, model_from_gguf, named_weights
@@ -16,7 +17,11 @@ def save(path, model, **extra):
 
 
 def load(path, model):
-    """Fills the model; -> the values kept beside the weights."""
+    """Fills the model from a checkpoint or a GGUF file; -> the values kept beside the weights."""
+    if path.endswith(".gguf"):
+        keys, weights = gguf.read(path)
+        load_weights(model, weights)
+        return keys
     content = torch.load(path, map_location="cpu")
     load_weights(model, content.pop("weights"))
     return content
@@ -29,14 +34,3 @@ def open_model(path, config=""):
     model = LandmarkModel(load_config(config)[0])
     load(path, model)
     return model
-
-
-def load_training(path, optimisers):
-    """State of the optimisers, where the run that wrote it was on this machine."""
-    for optimiser, state in zip(optimisers, torch.load(path, map_location="cpu")):
-        optimiser.load_state_dict(state)
-
-
-def save_training(path, optimisers):
-    torch.save([optimiser.state_dict() for optimiser in optimisers], path + ".part")
-    os.replace(path + ".part", path)

@@ -49,12 +49,16 @@ class Settings:
     language: float = 1.0
     contrast: float = 0.5
     distillation: float = 1.0
-    drift: float = 1e-3
+    drift: float = 1e-3            # squared mean of a prompt's joint scores
+    size: float = 1e-3             # mean square of the joint scores' parts, by memory layer and KV head
+    attend: float = 0.5            # re-ranking by exact attention
+    attend_distillation: float = 0.5
     answer: float = 1.0
     gate: float = 0.5
     stream: float = 0.5            # copies inside a context: their tokens, and their gates with `gate`
     stored_steps: int = 8          # steps whose landmarks are kept as negatives
     stored_from: int = 300         # step from which they are used
+    clip: float = 5.0              # norm of the gradient at most
     log_every: int = 20
 
 

@@ -35,13 +35,14 @@ from .pack import BLOCK, document_blocks
 from .parallel import Group
 from .teacher import INSTRUCTION, Teacher, WordPiece, padded
 from .perplexity import perplexity
-from .query import answers, as_pool, greedy, query_vectors
+from .query import answers, as_pool, greedy, prompt_rows, query_vectors
 from .tokenizer import BOS, NEWLINE, load, prompt_ids
 from .train import Trainer
 
 PARTS = ("reading", "retrieval", "answers", "language", "perplexity")
 SOURCES = ("squad-split", "squad-sample", "squad-sentences", "fairytaleqa")
 CONTEXT = 32
+CANDIDATES = 100    # blocks that exact attention ranks
 READ = 8            # blocks that an answer reads
 ANSWER = 16         # tokens of an answer at most
 
@@ -169,9 +170,7 @@ def z_scored(scores):
 def hits(scores, spans, at=(1, 5, 20, 100)):
     """Share of the questions with a block of their span among the best -> {R@k: (value, half of the 95 % interval)}"""
     count = min(max(at), scores.shape[1])
-    best = np.argpartition(-scores, count - 1, 1)[:, :count]
-    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, 1), 1, kind="stable"), 1)
-    found = np.array([(row >= a) & (row <= b) for row, (a, b) in zip(best, spans)])
+    found = np.array([(row >= a) & (row <= b) for row, (a, b) in zip(best(scores, count), spans)])
     out = {}
     for k in at:
         share = found[:, :k].any(1).mean()
@@ -185,18 +184,57 @@ def landmark_scores(trainer, asked, tokenizer, keys):
     return query_vectors(trainer.model, prompts, trainer.dtype) @ keys.t()
 
 
-def retrieval(trainer, collection, asked, tokenizer, teacher, pieces):
-    """asked: [(question, passage number, answers)] -> {method: hits}"""
+@torch.no_grad()
+def attention_features(trainer, asked, tokenizer, keys, candidates, batch=32):
+    """Exact attention of each question over its candidates. keys: {layer: [M, R, G, D] before rotation}; candidates [Q, C]
+    -> float32 [Q, C, L, H] (losses.attention_scores)"""
+    model, out = trainer.model, []
+    for first in range(0, len(asked), batch):
+        prompts = [prompt_ids(tokenizer.encode, question, BLOCK) for question, _, _ in asked[first:first + batch]]
+        rows, length = prompt_rows(model, prompts, max(map(len, prompts)))
+        tokens = (torch.arange(rows.shape[1], device=rows.device) < length[:, None])[:, None]           # [b, 1, T]
+        far = model.far_queries(model.run_prompts(rows, dtype=trainer.dtype)).to(trainer.dtype)[:, None]
+        chosen = torch.from_numpy(candidates[first:first + batch]).to(rows.device)
+        by_layer = []
+        for index, layer in enumerate(trainer.shape.memory_layers):
+            k = model.offset_keys(keys[layer][chosen].flatten(1, 2))
+            by_layer.append(losses.attention_scores(far[:, :, :, index], k, tokens)[:, 0])
+        out.append(torch.stack(by_layer, 2).float().cpu())
+    return torch.cat(out).numpy()
+
+
+def best(scores, count):
+    """-> [Q, count]: the blocks with the highest scores, the best first"""
+    chosen = np.argpartition(-scores, count - 1, 1)[:, :count]
+    return np.take_along_axis(chosen, np.argsort(-np.take_along_axis(scores, chosen, 1), 1, kind="stable"), 1)
+
+
+def retrieval(trainer, collection, asked, tokenizer, teacher, pieces, features=None):
+    """asked: [(question, passage number, answers)]; features: where to write the candidates' scores, as train.rank reads
+    them. -> {method: hits}"""
     kept = collection.kept()
     number = np.cumsum(kept) - 1
     spans = [tuple(number[list(collection.spans[passage])]) for _, passage, _ in asked]
-    keys = torch.cat([keys for keys, _ in index_collection(trainer, collection)])[torch.from_numpy(kept).to(trainer.device)]
-    landmark = landmark_scores(trainer, asked, tokenizer, keys).cpu().numpy()
+    joint, pools = zip(*index_collection(trainer, collection))
+    mask = torch.from_numpy(kept).to(trainer.device)
+    landmark = landmark_scores(trainer, asked, tokenizer, torch.cat(joint)[mask]).cpu().numpy()
+    keys = {layer: torch.cat([pool[layer]["k"] for pool in pools])[mask] for layer in trainer.shape.memory_layers}
+    del pools
     blocks = np.concatenate(collection.contexts)[kept]
     lexical = bm25_scores(blocks, [tokenizer.encode(question) for question, _, _ in asked])
     both = z_scored(landmark) + z_scored(lexical)
     out = {"blocks": len(blocks), "questions": len(asked), "landmark": hits(landmark, spans), "bm25": hits(lexical, spans),
            "sum": hits(both, spans)}
+    candidates = best(both, min(CANDIDATES, len(blocks)))
+    attention = attention_features(trainer, asked, tokenizer, keys, candidates)
+    reordered = np.full_like(both, -np.inf)
+    np.put_along_axis(reordered, candidates, attention.sum((2, 3)), 1)
+    out["attention over the sum's best"] = hits(reordered, spans)
+    if features:
+        gold = np.array([(row >= a) & (row <= b) for row, (a, b) in zip(candidates, spans)])
+        np.savez(features, gold=gold, landmark=np.take_along_axis(z_scored(landmark), candidates, 1),
+                 lexical=np.take_along_axis(z_scored(lexical), candidates, 1), attention=attention.astype(np.float16),
+                 passage=np.array([passage for _, passage, _ in asked]))
     if teacher:
         text = [tokenizer.decode([NEWLINE] + [int(i) for i in row if i > 4])[1:] for row in blocks]
         embedded = teacher.embed(padded([pieces.encode(t, 128) for t in text], 128))
@@ -222,7 +260,8 @@ def retrieval_tables(trainer, options, tokenizer, teacher, pieces):
     passages, asked = held_out_questions(options.text, options.ask)
     for name, build in (("packed", packed), ("apart", apart)):
         collection = build(passages, tokenizer.encode)
-        yield name, retrieval(trainer, collection, asked, tokenizer, teacher, pieces)
+        yield name, retrieval(trainer, collection, asked, tokenizer, teacher, pieces,
+                               options.features and f"{options.features}-{name}.npz")
         for tokens, documents in further_texts(options.text, tokenizer.encode, options.blocks - collection.kept().sum()):
             collection.add(tokens, documents)
         if name == "packed" or not options.quick:
@@ -411,6 +450,7 @@ def main():
     parser.add_argument("--batches", type=int, default=6)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument("--features", default="", help="write the scores of the best blocks here, in files NAME-packed.npz and NAME-apart.npz")
     parser.add_argument("--quick", action="store_true", help="leave out the largest variant of passages apart")
     run(parser.parse_args())
 

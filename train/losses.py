@@ -60,6 +60,36 @@ def find_losses(scores, gold, near, teacher, stored_scores, columns):
     return out
 
 
+def attention_scores(queries, keys, tokens):
+    """Exact attention as a score of blocks: the mean over a prompt's tokens of the log-sum-exp over a block's tokens, for each
+    query head of one memory layer. queries [B, P, T, H, D] rotated to the far slot and scaled; keys [B, M, R, G, D] rotated to
+    their offsets; tokens [B, P, T]: which rows are the prompt's. -> [B, P, M, H]"""
+    batch, prompts, length, heads, width = queries.shape
+    kv_heads = keys.shape[3]
+    q = queries.unflatten(3, (kv_heads, -1)).permute(0, 3, 4, 1, 2, 5)                          # [B, G, H/G, P, T, D]
+    k = keys.permute(0, 3, 1, 2, 4)                                                             # [B, G, M, R, D]
+    scores = q.flatten(2, 4) @ k.flatten(2, 3).transpose(-1, -2)
+    inside = scores.unflatten(-1, k.shape[2:4])[..., :-1].float().logsumexp(-1)                 # [B, G, H/G * P * T, M]
+    inside = inside.unflatten(2, (heads // kv_heads, prompts, length))
+    weight = (tokens / tokens.sum(-1, keepdim=True))[:, None, None, :, :, None]
+    return (inside * weight).sum(4).permute(0, 3, 4, 1, 2).flatten(3)
+
+
+def attend_losses(scores, gold, visible, teacher):
+    """scores, gold, visible [P, M]: scores by exact attention of M blocks, which of them count as found, and which may be
+    chosen; teacher [P', M] of the first P' prompts, divided by its temperature, or None. -> dict"""
+    asked = (gold & visible).any(1)
+    scores = scores.masked_fill(~visible, NEVER)
+    student = scores.log_softmax(1)
+    out = {"attend": log_mean(-student.masked_fill(~gold, NEVER).logsumexp(1), asked.float()),
+           "attend_accuracy": log_mean(gold.gather(1, scores.argmax(1, keepdim=True))[:, 0].float(), asked.float())}
+    if teacher is not None:
+        aim = teacher.masked_fill(~visible[:len(teacher)], NEVER).log_softmax(1)
+        divergence = (aim.exp() * (aim - student[:len(teacher)])).sum(1)
+        out["attend_distillation"] = log_mean(divergence, asked[:len(teacher)].float())
+    return out
+
+
 def landmark_scores(queries, keys, offsets, shape):
     """Scores of far landmarks at some rows. queries [P, A, L, H, D] before rotation, at `offsets` [P, A] in their
     block; keys [P, N, L, G, D] rotated -> [P, A, L, H, N]"""

@@ -242,6 +242,12 @@ class LandmarkModel(nn.Module):
         keys = [memory[layer]["k"][:, self.shape.block_size::self.shape.rows].float() for layer in self.shape.memory_layers]
         return attention.rotate(torch.stack(keys, 2), table)
 
+    def offset_keys(self, keys):
+        """Keys of one memory layer [B, T, G, D] -> [B, N, R, G, D], rotated to their offsets."""
+        table = self.table("offset", keys.shape[1], keys.device)
+        rotated = attention.rotate(attention.heads_first(keys), table)
+        return attention.heads_first(rotated).unflatten(1, (-1, self.shape.rows))
+
     def far_queries(self, queries):
         """{layer: [P, T, H, D]} of prompts from position 0 -> [P, T, layers, H, D], rotated and scaled, float32."""
         stacked = torch.stack([queries[layer].float() for layer in self.shape.memory_layers], 2)

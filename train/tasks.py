@@ -32,7 +32,7 @@ def natural_prompts(maker, rng, tokens):
     from .data import Prompt
     full = np.flatnonzero((tokens > 5).sum(1) > 40)
     prompts = []
-    makers = (quote, cloze, cloze, quote, cloze, span, keywords, words_question)
+    makers = (quote, cloze, span, keywords, cloze, words_question, cloze, span)
     for slot, block in enumerate(rng.permutation(full)[:maker.step.prompts]):
         made = makers[slot % len(makers)](maker, rng, tokens[block])
         if made is not None:

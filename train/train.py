@@ -15,6 +15,7 @@ scores at those answers, and at copies inside the contexts.
 """
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import time
@@ -71,7 +72,8 @@ class Trainer:
         device = group.device
         self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
         self.model = LandmarkModel(shape, compile_layers).to(device)
-        self.token_loss = torch.compile(losses.token_loss, dynamic=False) if compile_layers else losses.token_loss
+        compiled = functools.partial(torch.compile, dynamic=False) if compile_layers else lambda function: function
+        self.token_loss, self.attention_scores = compiled(losses.token_loss), compiled(losses.attention_scores)
         matrices = [p for p in self.model.layers.parameters() if p.dim() == 2]
         others = [p for name, p in self.model.named_parameters() if p.dim() == 1 or not name.startswith("layers.")]
         self.optimisers = [Muon(matrices, settings.muon_rate),
@@ -99,13 +101,14 @@ class Trainer:
         h, memory = self.model.run_documents(batch["rows"], batch["documents"], self.dtype)
         keys = self.model.landmark_keys(memory)                                           # [B, N, L, G, D]
         parts = {"language": self.language_loss(h, batch)}
-        parts.update(self.find_loss(keys, batch, aims, questions, number))
+        parts.update(self.find_loss(keys, memory, batch, aims, questions, number))
         parts.update(self.read_loss(memory, keys, batch))
         if self.step.synthetic:
             parts.update(self.stream_loss(h, memory, keys, batch))
         settings = self.settings
         total = sum(getattr(settings, name) * parts[name] for name in
-                    ("language", "contrast", "distillation", "drift", "answer", "gate") if name in parts)
+                    ("language", "contrast", "distillation", "drift", "size", "attend", "attend_distillation", "answer",
+                     "gate") if name in parts)
         if "stream" in parts:
             total = total + settings.stream * parts["stream"] + settings.gate * parts["stream_gate"]
         return total, parts
@@ -117,13 +120,15 @@ class Trainer:
             total = total + self.token_loss(part, self.model.output_norm, self.model.output_matrix(), aim, self.shape.epsilon)
         return total / (target != losses.IGNORED).sum()
 
-    def find_loss(self, keys, batch, aims, questions, number):
+    def find_loss(self, keys, memory, batch, aims, questions, number):
         step, settings = self.step, self.settings
         row = torch.arange(step.prompt_rows, device=self.device)
-        pooled = self.model.pooled_query(self.model.run_prompts(batch["prompts"], dtype=self.dtype),
-                                         row < batch["prompt_length"][:, None]).flatten(1)
-        joint = keys.flatten(2)                                                           # [B, N, L * G * D]
-        scores = torch.einsum("pd,bnd->pbn", pooled, joint)
+        tokens = row < batch["prompt_length"][:, None]
+        queries = self.model.run_prompts(batch["prompts"], dtype=self.dtype)
+        pooled = self.model.pooled_query(queries, tokens).flatten(1, 2)                   # [P, L * G, D]
+        joint = keys.flatten(2, 3)                                                        # [B, N, L * G, D]
+        by_part = torch.einsum("pkd,bnkd->pbnk", pooled, joint)
+        scores, joint = by_part.sum(3), joint.flatten(2)
         count, contexts = len(pooled), len(joint)
         context = torch.arange(count, device=self.device) // step.prompts
         gold = F.one_hot(context, contexts)[:, :, None].bool() & batch["find"][:, None]
@@ -134,7 +139,7 @@ class Trainer:
         use_stored = number >= settings.stored_from and self.stored.kept
         if use_stored:
             old_keys, old_aims, old_filled = self.stored.columns()
-            stored_scores = (pooled @ old_keys.t()).masked_fill(~old_filled, losses.NEVER)
+            stored_scores = (pooled.flatten(1) @ old_keys.t()).masked_fill(~old_filled, losses.NEVER)
         if aims is not None:
             flat = aims.flatten(0, 1)
             teacher = (questions @ flat.t()).masked_fill(~filled[:taught].flatten(), losses.NEVER)
@@ -144,9 +149,33 @@ class Trainer:
         out = losses.find_losses(scores.masked_fill(~filled, losses.NEVER), gold, batch["near"], teacher, stored_scores,
                                  taught * step.blocks)
         out["drift"] = scores.mean((1, 2)).square().mean()
+        out["size"] = by_part.square().mean()
         self.stored.add(joint[:taught].flatten(0, 1), aims.flatten(0, 1) if aims is not None else joint.new_zeros(
             taught * step.blocks, 1), filled[:taught].flatten())
+        out.update(self.attend_loss(queries, tokens, memory, batch, teacher))
         return out
+
+    def attend_loss(self, queries, tokens, memory, batch, teacher):
+        """Re-ranking by exact attention: each prompt against the blocks of its own context and of the next one.
+        teacher [P, B' * N ...] as in find_losses."""
+        step, shape = self.step, self.shape
+        taught, contexts = step.natural + step.questions, len(batch["filled"])
+        context = torch.arange(contexts, device=self.device)
+        both = torch.stack((context, (context + 1) % taught), 1)                          # [B, 2]
+        far = self.model.far_queries(queries).to(self.dtype).unflatten(0, (contexts, -1))  # [B, P, T, L, H, D]
+        scores = 0
+        for index, layer in enumerate(shape.memory_layers):
+            k = self.model.offset_keys(memory[layer]["k"])                                # [B, N, R, G, D]
+            scores = scores + self.attention_scores(far[:, :, :, index], k[both].flatten(1, 2),
+                                                    tokens.unflatten(0, (contexts, -1))).sum(3)
+        find = batch["find"].unflatten(0, (contexts, -1))
+        gold = torch.cat((find, torch.zeros_like(find)), 2).flatten(0, 1)
+        visible = batch["filled"][both].flatten(1).repeat_interleave(step.prompts, 0)
+        visible[:, step.blocks:] &= ~batch["near"][:, None]
+        if teacher is not None:
+            at = both[:taught, :, None] * step.blocks + torch.arange(step.blocks, device=self.device)
+            teacher = teacher[:taught * step.prompts].gather(1, at.flatten(1).repeat_interleave(step.prompts, 0))
+        return losses.attend_losses(scores.flatten(0, 1), gold, visible, teacher)
 
     def read_loss(self, memory, keys, batch):
         """Answers in pass 2, and the landmark scores where their tokens are predicted."""
@@ -212,6 +241,8 @@ class Trainer:
         total.backward()
         norm = self.group.average_gradients(self.model.parameters())
         self.skipped = self.skipped + ~torch.isfinite(norm)
+        shrink = (self.settings.clip / norm.nan_to_num(1.0).clamp(min=1e-6)).clamp(max=1.0)
+        torch._foreach_mul_([p.grad for p in self.model.parameters() if p.grad is not None], shrink)
         torch.nn.utils.clip_grad_norm_([p for g in self.optimisers[1].param_groups for p in g["params"]], 1.0)
         rates = iter(self.rates)
         for optimiser in self.optimisers:
