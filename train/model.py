@@ -69,9 +69,14 @@ def finish(h, out, weights, shape):
 
 
 class LandmarkModel(nn.Module):
-    def __init__(self, shape, compile_layers=False):
+    def __init__(self, shape, compile_layers=False, fused=False):
+        """fused: memory layers of documents through the kernels of fused_attention.py, on a GPU."""
         super().__init__()
-        self.shape = shape
+        self.shape, self.read_documents = shape, attention.grouped_attention
+        if fused:
+            from . import fused_attention  # needs Triton
+            fused_attention.check(shape)
+            self.read_documents = fused_attention.grouped_attention
         self.embedding = nn.Parameter(torch.randn(shape.vocabulary, shape.width) * 0.02)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.output_norm = nn.Parameter(torch.ones(shape.width))
@@ -83,7 +88,7 @@ class LandmarkModel(nn.Module):
 
     def use_compiler(self, yes):
         """Sets the layer functions; compiled ones expect the same sizes in every call."""
-        shape = self.shape
+        shape, read_documents = self.shape, self.read_documents
 
         def local_documents(h, weights, table, bias):
             q, k, v = project(h, weights, shape)
@@ -91,7 +96,7 @@ class LandmarkModel(nn.Module):
 
         def memory_documents(h, weights, tables, documents):
             q, k, v = project(h, weights, shape)
-            out, own = attention.grouped_attention(q, k, v, tables, documents, shape)
+            out, own = read_documents(q, k, v, tables, documents, shape)
             return finish(h, out, weights, shape), q, k, v, own
 
         def local_prompts(h, weights, table):

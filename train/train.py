@@ -67,11 +67,11 @@ class Stored:
 
 
 class Trainer:
-    def __init__(self, shape, step, settings, group, compile_layers):
+    def __init__(self, shape, step, settings, group, compile_layers, fused=False):
         self.shape, self.step, self.settings, self.group, self.device = shape, step, settings, group, group.device
         device = group.device
         self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
-        self.model = LandmarkModel(shape, compile_layers).to(device)
+        self.model = LandmarkModel(shape, compile_layers, fused).to(device)
         compiled = functools.partial(torch.compile, dynamic=False) if compile_layers else lambda function: function
         self.token_loss, self.attention_scores = compiled(losses.token_loss), compiled(losses.attention_scores)
         matrices = [p for p in self.model.layers.parameters() if p.dim() == 2]
@@ -310,7 +310,9 @@ def run(options):
     arguments = (options.tokenizer, options.pieces, options.questions)
     feed = Feed(options.data, arguments, step, options.workers, options.seed, group)
     torch.manual_seed(options.seed)
-    trainer = Trainer(shape, step, settings, group, group.device == "cuda" and not options.eager)
+    if options.fused and group.device != "cuda":
+        raise SystemExit("--fused: the kernels run on a GPU, and there is none")
+    trainer = Trainer(shape, step, settings, group, group.device == "cuda" and not options.eager, options.fused)
     if options.resume:
         checkpoint.load(options.resume, trainer.model)
     group.same_weights(trainer.model.parameters())
@@ -398,6 +400,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", default="", help="at the end, write here what three steps spend their time on")
     parser.add_argument("--eager", action="store_true", help="do not compile")
+    parser.add_argument("--fused", action="store_true", help="memory layers through the kernels of fused_attention.py (GPU)")
     run(parser.parse_args())
 
 

@@ -12,6 +12,7 @@ if not torch.cuda.is_available():
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 from train import landmark_attention as attention  # noqa: E402
 from train.config import Shape  # noqa: E402
+from train.model import LandmarkModel  # noqa: E402
 
 try:
     import triton
@@ -126,6 +127,22 @@ class Fused(unittest.TestCase):
             seen.append(torch.autograd.grad(out.square().sum() + own.sum(), inputs))
         for a, b in zip(*seen):
             self.assertTrue(torch.equal(a, b))
+
+    def test_model(self):
+        """The whole model, with and without the kernels."""
+        shape = Shape(layers=2, width=32, heads=2, kv_heads=1, head_width=16, inner=48, vocabulary=97, block_size=15,
+                      memory_layers=(0, 1), window=16, near_blocks=2, reach=3)
+        rows = torch.randint(5, shape.vocabulary, (2, 5 * 16), generator=torch.Generator().manual_seed(0)).to(DEVICE)
+        documents = torch.tensor([[0, 0, 1, 1, 1], [2] * 5], device=DEVICE)
+        torch.manual_seed(0)
+        plain, fused = LandmarkModel(shape).to(DEVICE), LandmarkModel(shape, fused=True).to(DEVICE)
+        fused.load_state_dict(plain.state_dict())
+        for model in (plain, fused):
+            h, memory = model.run_documents(rows, documents, torch.float32)
+            self.assertEqual(memory[1]["own"].shape, (2, 1, 2, 5 * 16))
+            (model.logits(h).logsumexp(-1).square().sum() + memory[1]["own"].square().sum()).backward()
+        for (name, a), b in zip(fused.named_parameters(), plain.parameters()):
+            self.assertLess(((a.grad - b.grad).norm() / b.grad.norm()).item(), 1e-4, name)
 
     def test_shapes_that_do_not_fit(self):
         with self.assertRaisesRegex(ValueError, "block_size"):
