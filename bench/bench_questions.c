@@ -2,11 +2,15 @@
  * QUESTIONS.jsonl
  *
  * Every question is searched and asked (an answer of 32 tokens at most) twice; the first pass warms
- * the page cache up, the second is measured. Medians and 95th percentiles in milliseconds.
+ * the page cache up, the second is measured. Medians and 95th percentiles in milliseconds. Then how
+ * fast the answers were written, beside the rate at which the weights that each token goes through
+ * can be read at all.
  */
-#include "lmk.h"
+#include "src/model/model.h"
+#include "src/model/rows.h"
 
 #include <cjson/cJSON.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +24,11 @@ static const char *const stage_names[STAGES] = {"pass 1",    "candidates", "fetc
 struct samples {
     double values[STAGES][MOST_QUESTIONS];
     size_t count;
+};
+
+struct written {
+    double seconds;
+    size_t tokens;
 };
 
 static void take(struct samples *samples, const struct lmk_timing *timing)
@@ -67,12 +76,14 @@ static size_t read_questions(const char *path, char *questions[MOST_QUESTIONS])
 
 static enum lmk_status ask_all(struct lmk_collection *collection, const struct lmk_model *model,
                                char **questions, size_t count, struct samples *searches,
-                               struct samples *asks, struct lmk_error *error)
+                               struct samples *asks, struct written *written,
+                               struct lmk_error *error)
 {
     struct lmk_ask_options options = lmk_ask_defaults(model);
     options.generate = true;
     options.max_tokens = 32;
     searches->count = asks->count = 0;
+    *written = (struct written){0};
     for (size_t i = 0; i < count; i++) {
         struct lmk_results *results;
         struct lmk_answer *answer;
@@ -84,15 +95,93 @@ static enum lmk_status ask_all(struct lmk_collection *collection, const struct l
         if ((status = lmk_ask(collection, questions[i], &options, &answer, error)))
             return status;
         take(asks, &answer->timing);
+        written->seconds += 1e-3 * answer->timing.decode;
+        written->tokens += answer->tokens;
         lmk_answer_free(answer);
     }
     return LMK_OK;
+}
+
+/* ---- reading the weights and nothing else */
+
+enum { LAYER_WEIGHTS = 7, READ_ROUNDS = 21, READ_BYTES = 1 << 14 };
+
+/* The matrices that each token goes through, into list[L * LAYER_WEIGHTS + 1]. */
+static size_t list_weights(const struct lmk_model *model, const struct weight **list)
+{
+    size_t count = 0;
+    for (uint32_t l = 0; l < model->shape.layers; l++) {
+        const struct layer_weights *layer = &model->layers[l];
+        const struct weight *const weights[LAYER_WEIGHTS] = {
+            &layer->query, &layer->key, &layer->value, &layer->output,
+            &layer->gate,  &layer->up,  &layer->down};
+        memcpy(list + count, weights, sizeof weights);
+        count += LAYER_WEIGHTS;
+    }
+    list[count++] = &model->output;
+    return count;
+}
+
+static size_t weight_bytes(const struct weight *weight)
+{
+    return weight->rows * rows_bytes(weight->type, weight->columns);
+}
+
+/* By all threads of a team together. The sum is of no use, but makes reading necessary. */
+static uint64_t read_weight(const struct weight *weight)
+{
+    uint64_t sum = 0;
+#pragma omp for schedule(static) nowait
+    for (size_t i = 0; i < weight_bytes(weight) / READ_BYTES; i++) {
+        const uint64_t *words = (const void *)((const char *)weight->data + i * READ_BYTES);
+        for (size_t w = 0; w < READ_BYTES / sizeof *words; w++)
+            sum += words[w];
+    }
+    return sum;
+}
+
+/* Seconds to read all of them once, median of some rounds. */
+static double reading_seconds(const struct weight *const *list, size_t count)
+{
+    static volatile uint64_t sink;
+    double seconds[READ_ROUNDS];
+    for (int round = 0; round < READ_ROUNDS; round++) {
+        double start = omp_get_wtime();
+        uint64_t sum = 0;
+#pragma omp parallel reduction(+ : sum)
+        for (size_t i = 0; i < count; i++)
+            sum += read_weight(list[i]);
+        sink = sum;
+        seconds[round] = omp_get_wtime() - start;
+    }
+    (void)sink;
+    qsort(seconds, READ_ROUNDS, sizeof *seconds, ascending);
+    return seconds[READ_ROUNDS / 2];
+}
+
+static void print_decoding(const struct lmk_model *model, const struct written *written)
+{
+    const struct weight **list = malloc((model->shape.layers * LAYER_WEIGHTS + 1) * sizeof *list);
+    if (!list || !written->tokens) {
+        free(list);
+        return;
+    }
+    size_t count = list_weights(model, list);
+    double bytes = 0, rate = (double)written->tokens / written->seconds;
+    for (size_t i = 0; i < count; i++)
+        bytes += (double)weight_bytes(list[i]);
+    double seconds = reading_seconds(list, count);
+    printf("decoding %.0f tokens/s, %.2f of the limit: a token's weights, %.1f MB, are read %.0f "
+           "times a second at %.1f GB/s\n",
+           rate, rate * seconds, 1e-6 * bytes, 1 / seconds, 1e-9 * bytes / seconds);
+    free(list);
 }
 
 int main(int argc, char **argv)
 {
     static char *questions[MOST_QUESTIONS];
     static struct samples searches, asks;
+    struct written written = {0};
     struct lmk_model *model = NULL;
     struct lmk_collection *collection = NULL;
     struct lmk_error error = {0};
@@ -106,13 +195,14 @@ int main(int argc, char **argv)
     if (!status)
         status = lmk_collection_open(&collection, argv[2], model, NULL, &error);
     for (int pass = 0; !status && count && pass < 2; pass++)
-        status = ask_all(collection, model, questions, count, &searches, &asks, &error);
+        status = ask_all(collection, model, questions, count, &searches, &asks, &written, &error);
     if (status || !count)
         fprintf(stderr, "%s\n", status ? error.message : "No questions.");
     else {
         printf("%zu questions, median / 95th percentile in ms\n", count);
         print("search", &searches);
         print("ask", &asks);
+        print_decoding(model, &written);
     }
     lmk_collection_close(collection);
     lmk_model_close(model);

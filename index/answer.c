@@ -4,6 +4,7 @@
 #include "index/memory.h"
 #include "index/passage.h"
 #include "index/ranking.h"
+#include "src/model/kernels.h"
 #include "src/text/utf8.h"
 
 #include <math.h>
@@ -35,6 +36,7 @@ struct asking {
     struct granularity *granularity;
     struct sequence *sequence; /* pass 2 */
     float *mass;               /* [M][count] */
+    float *powers;             /* [V]: scratch */
     uint64_t random;
     struct utf8_held held; /* of the answer: pieces may be single bytes */
     struct lmk_answer *answer;
@@ -158,36 +160,41 @@ static double random_uniform(uint64_t *state)
     return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
-static size_t largest(const float *logits, size_t count)
+static size_t find(const float *values, size_t count, float wanted)
 {
-    size_t best = 0;
-    for (size_t i = 1; i < count; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return best;
+    size_t i = 0;
+    while (i + 1 < count && values[i] != wanted)
+        i++;
+    return i;
 }
 
-static double sum_of_exponentials(const float *logits, size_t count, double best,
-                                  double temperature)
+/* A token drawn at the temperature that is asked for. `largest`: of the logits. */
+static size_t draw(struct asking *asking, const float *logits, size_t count, float largest)
 {
-    double sum = 0;
+    size_t last = 0;
+    float *powers = asking->powers;
     for (size_t i = 0; i < count; i++)
-        sum += exp((logits[i] - best) / temperature);
-    return sum;
+        powers[i] = (logits[i] - largest) / asking->options->temperature;
+    double left =
+        random_uniform(&asking->random) * (double)kernel_exponentials(powers, count, NULL);
+    for (size_t i = 0; i < count && left >= 0; i++)
+        if (powers[i] > 0) {
+            left -= (double)powers[i];
+            last = i;
+        }
+    return last;
 }
 
-static size_t pick(struct asking *asking, const float *logits, size_t count)
+static uint32_t pick(struct asking *asking, const float *logits, double *log_probability)
 {
-    size_t best = largest(logits, count);
-    double temperature = asking->options->temperature;
-    if (temperature <= 0)
-        return best;
-    double left = random_uniform(&asking->random) *
-                  sum_of_exponentials(logits, count, logits[best], temperature);
-    for (size_t i = 0; i < count; i++)
-        if ((left -= exp((logits[i] - logits[best]) / temperature)) < 0)
-            return i;
-    return best;
+    size_t count = asking->collection->model->shape.vocabulary;
+    float largest;
+    memcpy(asking->powers, logits, count * sizeof *logits);
+    double sum = (double)kernel_exponentials(asking->powers, count, &largest);
+    size_t id = asking->options->temperature > 0 ? draw(asking, logits, count, largest)
+                                                 : find(logits, count, largest);
+    *log_probability = (double)(logits[id] - largest) - log(sum);
+    return (uint32_t)id;
 }
 
 /* Streams the answer from `start` on; false: stop. */
@@ -221,13 +228,12 @@ static enum lmk_status write_answer(struct asking *asking, struct buffer *text,
     enum lmk_status status = LMK_OK;
     while (!status && !stopped && answer->tokens < asking->options->max_tokens) {
         const float *logits = sequence_logits(asking->sequence);
-        uint32_t id = (uint32_t)pick(asking, logits, shape->vocabulary);
+        double log_probability;
+        uint32_t id = pick(asking, logits, &log_probability);
         add_shares(asking);
         if (id == shape->eos_id || id == shape->newline_id)
             break;
-        float best = logits[largest(logits, shape->vocabulary)];
-        answer->log_likelihood +=
-            logits[id] - best - log(sum_of_exponentials(logits, shape->vocabulary, best, 1));
+        answer->log_likelihood += log_probability;
         answer->tokens++;
         if (!(status = write_piece(asking, id, text, &stopped, error)))
             status = sequence_feed(asking->sequence, &id, 1, NULL, error);
@@ -248,7 +254,8 @@ static enum lmk_status read_and_write(struct asking *asking, struct lmk_error *e
     size_t layers = asking->collection->model->shape.memory_layer_count;
     asking->mass = calloc(layers * (asking->count + 1), sizeof *asking->mass);
     asking->shares = calloc(asking->count + 1, sizeof *asking->shares);
-    if (!asking->mass || !asking->shares)
+    asking->powers = malloc(asking->collection->model->shape.vocabulary * sizeof *asking->powers);
+    if (!asking->mass || !asking->shares || !asking->powers)
         return error_memory(error, layers * asking->count * sizeof *asking->mass);
     enum lmk_status status = sequence_feed(asking->sequence, question_ids(question),
                                            question_length(question), NULL, error);
@@ -386,6 +393,7 @@ static void release(struct asking *asking)
     ranking_release(&asking->ranking);
     free(asking->shares);
     free(asking->mass);
+    free(asking->powers);
 }
 
 enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,

@@ -1,14 +1,15 @@
 #include "src/model/rows.h"
 
 #include "src/model/half.h"
+#include "src/model/rows_integers.h"
 #include "src/model/rows_kernels.h"
 
 #include <assert.h>
 #include <math.h>
 
 enum {
-    GROUP = 32,                       /* values that share a scale */
-    CHUNK_ROWS = 32,                  /* of a matrix, for one thread at a time */
+    FEW_INPUTS = 3,  /* up to which unpacking a row once for all of them does not pay */
+    CHUNK_ROWS = 32, /* of a matrix, for one thread at a time */
     LEAST_PARALLEL_PRODUCTS = 1 << 15 /* below, waking the threads costs more than they save */
 };
 
@@ -27,9 +28,9 @@ size_t rows_bytes(enum tensor_type type, size_t count)
     case TENSOR_BF16:
         return count * 2;
     case TENSOR_Q8_0:
-        return count / GROUP * (2 + GROUP);
+        return count / GROUP * Q8_BYTES;
     case TENSOR_Q4_0:
-        return count / GROUP * (2 + GROUP / 2);
+        return count / GROUP * Q4_BYTES;
     }
     assert(!"a type that gguf_open lets through");
     return 0;
@@ -66,18 +67,30 @@ void rows_add(enum tensor_type type, const void *rows, size_t row_count, size_t 
     rows_kernels()->add(type, rows, row_count, width, weights, sum);
 }
 
+void rows_multiply_part(enum tensor_type type, const void *rows, size_t row_count, size_t width,
+                        const float *inputs, size_t input_count, float *out, size_t out_stride)
+{
+    if (input_count > FEW_INPUTS || (type != TENSOR_Q8_0 && type != TENSOR_Q4_0)) {
+        rows_kernels()->multiply(type, rows, row_count, width, inputs, input_count, out,
+                                 out_stride);
+        return;
+    }
+    for (size_t n = 0; n < input_count; n++)
+        rows_multiply_integers(type, rows, row_count, width, inputs + n * width,
+                               out + n * out_stride);
+}
+
 void rows_multiply(enum tensor_type type, const void *rows, size_t row_count, size_t width,
                    const float *inputs, size_t input_count, float *out)
 {
-    const struct rows_kernels *kernels = rows_kernels();
     const unsigned char *bytes = rows;
     size_t stride = rows_bytes(type, width);
 #pragma omp parallel for schedule(static) if (row_count * width * input_count >=                   \
                                               LEAST_PARALLEL_PRODUCTS)
     for (size_t r = 0; r < row_count; r += CHUNK_ROWS) {
         size_t count = row_count - r < CHUNK_ROWS ? row_count - r : CHUNK_ROWS;
-        kernels->multiply(type, bytes + r * stride, count, width, inputs, input_count, out + r,
-                          row_count);
+        rows_multiply_part(type, bytes + r * stride, count, width, inputs, input_count, out + r,
+                           row_count);
     }
 }
 
@@ -128,8 +141,8 @@ void rows_pack(enum tensor_type type, const float *values, void *destination, si
             store_half(values[i], bytes + 2 * i);
     else if (type == TENSOR_Q8_0)
         for (size_t i = 0; i < count; i += GROUP)
-            pack_q8(values + i, bytes + i / GROUP * (2 + GROUP));
+            pack_q8(values + i, bytes + i / GROUP * Q8_BYTES);
     else
         for (size_t i = 0; i < count; i += GROUP)
-            pack_q4(values + i, bytes + i / GROUP * (2 + GROUP / 2));
+            pack_q4(values + i, bytes + i / GROUP * Q4_BYTES);
 }

@@ -12,10 +12,7 @@
 #endif
 
 enum {
-    GROUP = 32,
     GROUP_VECTORS = GROUP / VECTOR_FLOATS,
-    Q8_BYTES = 34,
-    Q4_BYTES = 18,
     TILE_ROWS = 8,
     TILE_WIDTH = 512, /* with TILE_ROWS, 16 KB: stays in the first cache beside the inputs */
     PANEL_ROWS = 4,
@@ -122,17 +119,6 @@ INLINE float load_value(enum tensor_type type, const unsigned char *source)
     return value;
 }
 
-INLINE float load_scale(const unsigned char *source)
-{
-#ifdef __F16C__
-    uint16_t half;
-    memcpy(&half, source, sizeof half);
-    return _cvtsh_ss(half);
-#else
-    return half_load(source);
-#endif
-}
-
 /* A group's values before the scale. */
 INLINE void load_group(enum tensor_type type, const unsigned char *group,
                        vector values[GROUP_VECTORS])
@@ -179,7 +165,7 @@ INLINE void unpack_values(enum tensor_type type, const unsigned char *source, fl
     if (is_quantised(type)) {
         for (size_t g = 0; g < count / GROUP; g++) {
             vector group[GROUP_VECTORS];
-            float scale = load_scale(source + g * group_bytes(type));
+            float scale = half_load(source + g * group_bytes(type));
             load_group(type, source + g * group_bytes(type), group);
             for (size_t i = 0; i < GROUP_VECTORS; i++)
                 vector_store(values + g * GROUP + i * VECTOR_FLOATS, group[i] * scale);
@@ -199,7 +185,7 @@ INLINE float dot_quantised(enum tensor_type type, const unsigned char *row, size
     vector sum = {0};
     for (size_t g = 0; g < width / GROUP; g++) {
         vector group[GROUP_VECTORS], part = {0};
-        float scale = load_scale(row + g * group_bytes(type));
+        float scale = half_load(row + g * group_bytes(type));
         load_group(type, row + g * group_bytes(type), group);
         for (size_t i = 0; i < GROUP_VECTORS; i++)
             part += group[i] * vector_load(input + g * GROUP + i * VECTOR_FLOATS);
@@ -249,7 +235,7 @@ INLINE void add_group(enum tensor_type type, const unsigned char *rows, size_t r
         vector values[GROUP_VECTORS];
         float weight = weights[r];
         if (is_quantised(type)) {
-            weight *= load_scale(group);
+            weight *= half_load(group);
             load_group(type, group, values);
         } else {
             for (size_t i = 0; i < GROUP_VECTORS; i++)

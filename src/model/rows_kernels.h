@@ -5,6 +5,12 @@
 
 #include "src/model/rows.h"
 
+enum {
+    GROUP = 32, /* values that share a scale */
+    Q8_BYTES = 2 + GROUP,
+    Q4_BYTES = 2 + GROUP / 2
+};
+
 struct rows_kernels {
     const char *name; /* "generic", "avx512" */
     void (*unpack)(enum tensor_type type, const void *source, float *values, size_t count);

@@ -1,7 +1,6 @@
 #include "src/model/sequence_state.h"
 
 #include "src/model/limits.h"
-#include "src/model/rows.h"
 
 #include <assert.h>
 #include <omp.h>
@@ -328,8 +327,8 @@ static size_t find_logits(struct sequence *sequence, size_t first, float *logits
         if (!chunk->is_landmark[t])
             kernel_rms_norm(chunk->hidden + t * width, 1, width, model->output_norm,
                             sequence->shape->norm_epsilon, chunk->normed + count++ * width);
-    rows_multiply(model->output.type, model->output.data, model->output.rows, width, chunk->normed,
-                  count, logits);
+#pragma omp parallel num_threads((int)sequence->threads) if (sequence_shares_pay(sequence))
+    sequence_multiply(&model->output, chunk->normed, count, logits);
     return count;
 }
 

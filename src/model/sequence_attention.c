@@ -8,8 +8,6 @@
 #include <omp.h>
 #include <string.h>
 
-enum { LEAST_PARALLEL_PRODUCTS = 1 << 17 };
-
 /* One query head at one row. */
 struct view {
     struct sequence *sequence;
@@ -162,23 +160,10 @@ static void attend_head(struct sequence *sequence, const struct layer_cache *cac
     attend_memory(&view);
 }
 
-/* Rows that one head sees, roughly. */
-static size_t visible_rows(const struct sequence *sequence, int m)
-{
-    size_t rows = sequence->chunk.first + sequence->chunk.rows;
-    size_t blocks = sequence->selector.choose ? sequence->selector.k : sequence->block_count;
-    if (m < 0)
-        return rows < sequence->shape->window ? rows : sequence->shape->window;
-    return rows + (blocks + (blocks > 0)) * sequence->shape->block_tokens;
-}
-
 void sequence_attend(struct sequence *sequence, uint32_t layer, int m)
 {
-    const struct model_shape *shape = sequence->shape;
-    size_t heads = shape->heads, count = sequence->chunk.rows * heads;
-    size_t products = 2 * count * visible_rows(sequence, m) * shape->head_width;
-#pragma omp parallel for schedule(dynamic)                                                         \
-    num_threads(sequence->threads) if (products >= LEAST_PARALLEL_PRODUCTS)
+    size_t heads = sequence->shape->heads, count = sequence->chunk.rows * heads;
+#pragma omp for schedule(static, 1)
     for (size_t i = 0; i < count; i++)
         attend_head(sequence, &sequence->caches[layer], m, i / heads, i % heads);
 }

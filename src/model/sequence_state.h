@@ -73,9 +73,26 @@ struct sequence {
  * chunk.hidden. Errors: what a selector gives. */
 enum lmk_status sequence_run_layers(struct sequence *sequence, struct lmk_error *error);
 
+/* Whether the chunk at hand is worth a team of threads. */
+bool sequence_shares_pay(const struct sequence *sequence);
+
+/* What follows is called by all threads of a team (#pragma omp parallel) together, with the same
+ * arguments; outside of one it is done by the caller alone. */
+
+/* The part of 0 .. count - 1 that falls to the calling thread. */
+struct share {
+    size_t first, count;
+};
+struct share sequence_share(size_t count);
+
+/* Columns of out[count][weight->rows], those of the calling thread's share, which is returned, from
+ * inputs[count][weight->columns]. No thread waits for the others. */
+struct share sequence_multiply(const struct weight *weight, const float *inputs, size_t count,
+                               float *out);
+
 /* chunk.attention of a layer from chunk.queries (and chunk.far_queries), the chunk's own keys and
  * values being in the cache already. `m` is the number of the memory layer, or a negative number
- * for local layers. */
+ * for local layers. Returns when all of it is there. */
 void sequence_attend(struct sequence *sequence, uint32_t layer, int m);
 
 /* Floats of scratch memory that attention needs for each thread when the sequence has `rows` rows.

@@ -2,6 +2,7 @@
  */
 #include "src/model/half.h"
 #include "src/model/rows.h"
+#include "src/model/rows_integers.h"
 #include "src/model/rows_kernels.h"
 #include "src/model/rows_naive.h"
 #include "tests/unit/random_model.h"
@@ -170,6 +171,100 @@ static void test_multiply_in_parallel(void **state)
     free(stored.allocation);
 }
 
+/* What rounding the input, as the header describes it, may change in one row's product. */
+static double rounding_limit(enum tensor_type type, const unsigned char *row, size_t width,
+                             const float *input)
+{
+    double limit = 0;
+    for (size_t g = 0; g < width; g += 32) {
+        double largest = 0, sum = 0;
+        for (size_t i = g; i < g + 32; i++) {
+            largest = fmax(largest, fabs((double)input[i]));
+            sum += fabs(rows_naive_value(type, row, i));
+        }
+        limit += largest / 65534 * sum;
+    }
+    return limit;
+}
+
+static void check_integers(enum tensor_type type, size_t width, float size)
+{
+    struct random_source source = {width + 4};
+    struct stored stored = store(&source, type, ROWS * width);
+    float *input = random_normals(&source, width, size), out[ROWS];
+    double expected[ROWS];
+    memset(input, 0, 32 * sizeof *input); /* a group without a scale */
+    rows_multiply_integers(type, stored.rows, ROWS, width, input, out);
+    rows_naive_dot(type, stored.rows, ROWS, width, input, 0, expected);
+    for (size_t r = 0; r < ROWS; r++) {
+        const unsigned char *row = stored.rows + r * rows_bytes(type, width);
+        double rounding = rounding_limit(type, row, width, input);
+        assert_close((double)out[r], expected[r],
+                     1.001 * rounding + 1e-6 * (double)size * sqrt((double)width));
+    }
+    free(input);
+    free(stored.allocation);
+}
+
+/* Also wider than what is rounded at a time, and inputs of all sizes. */
+static void test_integers(void **state)
+{
+    (void)state;
+    static const size_t widths[] = {32, 64, 96, 160, 512, 1408, 4096, 4128, 8192 + 32};
+    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++)
+        for (float size = 1e-30f; size < 1e31f; size *= 1e10f) {
+            check_integers(TENSOR_Q8_0, widths[i], size);
+            check_integers(TENSOR_Q4_0, widths[i], size);
+        }
+}
+
+/* Every stored value with the largest input there is: no sum overflows. */
+static void test_integers_of_extremes(void **state)
+{
+    (void)state;
+    static const enum tensor_type types[] = {TENSOR_Q8_0, TENSOR_Q4_0};
+    float input[32], out;
+    for (size_t sign = 0; sign < 2; sign++)
+        for (size_t t = 0; t < 2; t++)
+            for (int byte = 0; byte < 256; byte++) {
+                unsigned char row[34] = {0x00, 0x3c}; /* scale 1 */
+                double expected;
+                memset(row + 2, byte, sizeof row - 2);
+                for (size_t i = 0; i < 32; i++)
+                    input[i] = sign ? -32767 : 32767;
+                rows_multiply_integers(types[t], row, 1, 32, input, &out);
+                rows_naive_dot(types[t], row, 1, 32, input, 0, &expected);
+                assert_close((double)out, expected, 1e-6 * fabs(expected));
+            }
+}
+
+/* A few inputs take the integers, more do not; out_stride is kept either way. */
+static void test_multiply_part(void **state)
+{
+    (void)state;
+    enum { WIDTH = 96, STRIDE = ROWS + 3 };
+    struct random_source source = {10};
+    struct stored stored = store(&source, TENSOR_Q4_0, ROWS * WIDTH);
+    float *inputs = random_normals(&source, MOST_INPUTS * WIDTH, 1);
+    for (size_t count = 1; count <= MOST_INPUTS; count++) {
+        float out[MOST_INPUTS * STRIDE];
+        double expected[MOST_INPUTS * ROWS];
+        for (size_t i = 0; i < MOST_INPUTS * STRIDE; i++)
+            out[i] = -77;
+        rows_multiply_part(TENSOR_Q4_0, stored.rows, ROWS, WIDTH, inputs, count, out, STRIDE);
+        rows_naive_multiply(TENSOR_Q4_0, stored.rows, ROWS, WIDTH, inputs, count, expected);
+        for (size_t i = 0; i < MOST_INPUTS * STRIDE; i++) {
+            size_t n = i / STRIDE, r = i % STRIDE;
+            if (n < count && r < ROWS)
+                assert_close((double)out[i], expected[n * ROWS + r], 5e-3);
+            else
+                assert_true(out[i] == -77);
+        }
+    }
+    free(inputs);
+    free(stored.allocation);
+}
+
 /* All 65,536 halves, each of which must also come back from its float. */
 static void test_halves(void **state)
 {
@@ -276,6 +371,9 @@ int main(void)
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_multiply),
         cmocka_unit_test(test_multiply_in_parallel),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_integers_of_extremes),
+        cmocka_unit_test(test_multiply_part),
         cmocka_unit_test(test_halves),
         cmocka_unit_test(test_halves_are_nearest),
         cmocka_unit_test(test_packing),
