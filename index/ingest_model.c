@@ -14,7 +14,8 @@
 /* A document that is being run. Short ones share a run of the model. */
 struct running {
     struct stream *stream;
-    uint64_t id, done; /* blocks */
+    uint64_t id, next; /* block that is run next */
+    uint64_t wanted;   /* results are kept from this block on; those before are stored already */
 };
 
 struct model_stage {
@@ -38,12 +39,29 @@ struct run_item {
     struct document document;
     uint64_t first; /* block within the document */
     size_t blocks;
-    size_t at; /* place in the run */
+    size_t dropped; /* of the blocks, the first ones, whose results are not kept */
+    size_t at;      /* place in the run */
 };
 
 static const struct model_shape *shape_of(const struct model_stage *stage)
 {
     return &stage->ingest->collection->model->shape;
+}
+
+/* A document of which an interrupted run stored some blocks goes on behind them. */
+static enum lmk_status start_running(struct model_stage *stage, const struct document *document,
+                                     struct lmk_error *error)
+{
+    struct running *running = &stage->running[stage->running_count];
+    uint64_t before = indexer_blocks_before(stage->indexer);
+    *running = (struct running){.id = document->id};
+    enum lmk_status status = store_blocks_done(stage->view, document, &running->wanted, error);
+    if (status)
+        return status;
+    running->next = running->wanted > before ? running->wanted - before : 0;
+    if (!(status = stream_open(&running->stream, stage->indexer, error)))
+        stage->running_count++;
+    return status;
 }
 
 /* Starts the next document in state text, if there is one. */
@@ -55,11 +73,7 @@ static enum lmk_status start_document(struct model_stage *stage, struct lmk_erro
         stage->next_id = document.id + 1;
         if (document.state != DOCUMENT_TEXT)
             continue;
-        struct running *running = &stage->running[stage->running_count];
-        *running = (struct running){.id = document.id};
-        if (!(status = stream_open(&running->stream, stage->indexer, error)))
-            stage->running_count++;
-        return status;
+        return start_running(stage, &document, error);
     }
     stage->exhausted = status == LMK_NOT_FOUND;
     return stage->exhausted ? LMK_OK : status;
@@ -82,7 +96,8 @@ static enum lmk_status load_tokens(struct model_stage *stage, const struct run_i
         memcpy(tokens, text.tokens, text.token_count * sizeof *tokens);
         for (size_t t = text.token_count; t < n; t++)
             tokens[t] = shape_of(stage)->padding_id;
-        stage->ingest->progress.tokens += text.token_count;
+        if (i >= item->dropped)
+            stage->ingest->progress.tokens += text.token_count;
     }
     return LMK_OK;
 }
@@ -106,9 +121,12 @@ static enum lmk_status plan_run(struct model_stage *stage, struct run_item items
             store_document(stage->view, stage->running[i].id, &item->document, error);
         if (status)
             return status;
-        uint64_t left = item->document.block_count - stage->running[i].done;
-        item->first = stage->running[i].done;
+        const struct running *running = &stage->running[i];
+        uint64_t left = item->document.block_count - running->next,
+                 before = running->wanted > running->next ? running->wanted - running->next : 0;
+        item->first = running->next;
         item->blocks = left < RUN_BLOCKS - used ? (size_t)left : RUN_BLOCKS - used;
+        item->dropped = before < item->blocks ? (size_t)before : item->blocks;
         item->at = used;
         used += item->blocks;
         if ((status = load_tokens(stage, item, error)))
@@ -144,12 +162,13 @@ static enum lmk_status keep_results(struct model_stage *stage, const struct run_
     for (size_t i = 0; i < count; i++) {
         const struct run_item *item = &items[i];
         struct running running = stage->running[i];
+        size_t at = item->at + item->dropped;
         enum lmk_status status = store_put_blocks(
-            stage->batch, &item->document, item->document.first_block + item->first, item->blocks,
-            stage->landmark_keys + item->at * landmark, stage->keys + item->at * block,
-            stage->values + item->at * block, error);
-        running.done += item->blocks;
-        bool complete = running.done == item->document.block_count;
+            stage->batch, &item->document, item->document.first_block + item->first + item->dropped,
+            item->blocks - item->dropped, stage->landmark_keys + at * landmark,
+            stage->keys + at * block, stage->values + at * block, error);
+        running.next += item->blocks;
+        bool complete = running.next == item->document.block_count;
         if (!status && complete) {
             enum document_state state =
                 item->document.tier == LMK_TIER_NONE ? DOCUMENT_LANDMARKS : DOCUMENT_READY;
@@ -210,6 +229,18 @@ static enum lmk_status run_batches(struct model_stage *stage, struct lmk_error *
     return status ? status : stopped;
 }
 
+/* Tokens of a document that are not stored yet: only its last block has fewer than N. */
+static enum lmk_status count_tokens(struct ingest *ingest, struct store_view *view,
+                                    const struct document *document, struct lmk_error *error)
+{
+    uint64_t done;
+    enum lmk_status status = store_blocks_done(view, document, &done, error);
+    done *= ingest->collection->model->shape.block_tokens;
+    if (!status && done < document->token_count)
+        ingest->progress.tokens_total += document->token_count - done;
+    return status;
+}
+
 /* What waits: documents in state text, and their tokens. */
 static enum lmk_status count_work(struct ingest *ingest, struct lmk_error *error)
 {
@@ -224,7 +255,8 @@ static enum lmk_status count_work(struct ingest *ingest, struct lmk_error *error
          id = document.id + 1)
         if (document.state == DOCUMENT_TEXT) {
             ingest->progress.documents_total++;
-            ingest->progress.tokens_total += document.token_count;
+            if ((status = count_tokens(ingest, view, &document, error)))
+                break;
         }
     store_view_end(view);
     return status == LMK_NOT_FOUND ? LMK_OK : status;

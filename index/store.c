@@ -26,7 +26,6 @@ const struct store_table_form store_tables[TABLE_COUNT] = {
     [TABLE_TEXTS] = {"texts", true},
     [TABLE_LANDMARKS] = {"landmarks", true},
     [TABLE_KEYS_VALUES] = {"keys_values", true},
-    [TABLE_PROGRESS] = {"progress", true},
     [TABLE_SEGMENTS] = {"segments", false},
 };
 

@@ -153,6 +153,11 @@ enum lmk_status store_visit_landmarks(struct store_view *view, uint64_t first, u
 enum lmk_status store_keys_values(struct store_view *view, uint64_t block, enum tensor_type *type,
                                   const void **keys, const void **values, struct lmk_error *error);
 
+/* How many of a document's blocks are stored with everything that its tier wants, its first ones:
+ * all of a ready document, and what an interrupted run left of another. */
+enum lmk_status store_blocks_done(struct store_view *view, const struct document *document,
+                                  uint64_t *count, struct lmk_error *error);
+
 /* Bytes on disk by table, whole pages. */
 struct store_sizes {
     uint64_t text, landmarks, keys_values, other, file;
@@ -191,8 +196,8 @@ enum lmk_status store_add_document(struct store_batch *batch, struct document *d
 
 /* Landmark keys [count][M][G][W] and, unless the tier is none, keys and values [count][M][G][N][W]
  * in float32, which are packed into the tier's rows here, for blocks from first_block on (all of
- * one document, any number at a time, in order). Starting again at the document's first block drops
- * what an interrupted run had put. */
+ * one document, any number at a time, in order). A batch may begin at any block up to the first
+ * that is not stored yet; what is stored from there on is dropped. */
 enum lmk_status store_put_blocks(struct store_batch *batch, const struct document *document,
                                  uint64_t first_block, size_t count, const float *landmark_keys,
                                  const float *keys, const float *values, struct lmk_error *error);
@@ -213,14 +218,6 @@ enum lmk_status store_put_segment(struct store_batch *batch, const struct segmen
                                   struct lmk_error *error);
 enum lmk_status store_remove_segment(struct store_batch *batch, const char *name,
                                      struct lmk_error *error);
-
-/* State of a document whose indexing was interrupted between batches (opaque bytes of the indexer),
- * so that the next run goes on behind `blocks_done`. NULL data removes it. */
-enum lmk_status store_put_progress(struct store_batch *batch, uint64_t document,
-                                   uint64_t blocks_done, const void *data, size_t size,
-                                   struct lmk_error *error);
-enum lmk_status store_progress(struct store_view *view, uint64_t document, uint64_t *blocks_done,
-                               const void **data, size_t *size, struct lmk_error *error);
 
 /* The version of LMDB; valid for ever. */
 const char *store_library_version(void);

@@ -666,8 +666,6 @@ enum lmk_status store_remove_document(struct store_batch *batch, uint64_t docume
         status = delete (batch, TABLE_HASHES, (MDB_val){HASH128_BYTES, record.hash}, error);
     if (!status)
         status = delete (batch, TABLE_FIRST_BLOCKS, number_key(&record.first_block), error);
-    if (!status)
-        status = delete (batch, TABLE_PROGRESS, number_key(&document), error);
     return status ? status : delete (batch, TABLE_DOCUMENTS, number_key(&document), error);
 }
 
@@ -687,16 +685,4 @@ enum lmk_status store_remove_segment(struct store_batch *batch, const char *name
                                      struct lmk_error *error)
 {
     return delete (batch, TABLE_SEGMENTS, (MDB_val){strlen(name), (void *)(uintptr_t)name}, error);
-}
-
-enum lmk_status store_put_progress(struct store_batch *batch, uint64_t document,
-                                   uint64_t blocks_done, const void *data, size_t size,
-                                   struct lmk_error *error)
-{
-    if (!data)
-        return delete (batch, TABLE_PROGRESS, number_key(&document), error);
-    struct record_writer record;
-    record_init(&record, error);
-    enum lmk_status status = progress_encode(document, blocks_done, data, size, &record);
-    return put_number(batch, TABLE_PROGRESS, document, status, &record, error);
 }

@@ -27,7 +27,6 @@ enum store_table {
     TABLE_TEXTS,
     TABLE_LANDMARKS,
     TABLE_KEYS_VALUES,
-    TABLE_PROGRESS,
     TABLE_SEGMENTS,
     TABLE_COUNT
 };

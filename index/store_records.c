@@ -339,7 +339,7 @@ bool document_decode(const void *data, size_t size, uint64_t id, struct document
            document->block_count <= UINT64_MAX - document->first_block;
 }
 
-/* ---- sources, segments, progress, index entries */
+/* ---- sources, segments, index entries */
 
 enum lmk_status source_encode(const char *path, const struct source_record *source,
                               struct record_writer *writer)
@@ -398,32 +398,6 @@ bool segment_decode(const void *data, size_t size, struct segment_record *segmen
     read_hash(&reader, segment->hash);
     read_name(&reader, segment->factory, sizeof segment->factory);
     return !reader.bad && segment->first_block <= segment->end_block;
-}
-
-enum lmk_status progress_encode(uint64_t document, uint64_t blocks_done, const void *state,
-                                size_t state_size, struct record_writer *writer)
-{
-    record_u64(writer, document);
-    record_u64(writer, blocks_done);
-    record_u64(writer, state_size);
-    record_bytes(writer, state, state_size);
-    return record_finish(writer);
-}
-
-bool progress_decode(const void *data, size_t size, uint64_t document, uint64_t *blocks_done,
-                     const void **state, size_t *state_size)
-{
-    struct record_reader reader;
-    if (!record_open(&reader, data, size))
-        return false;
-    uint64_t owner = record_read_u64(&reader);
-    *blocks_done = record_read_u64(&reader);
-    uint64_t bytes = record_read_u64(&reader);
-    if (reader.bad || bytes > reader.left)
-        return false;
-    *state_size = (size_t)bytes;
-    *state = record_read_bytes(&reader, *state_size);
-    return owner == document;
 }
 
 enum lmk_status entry_encode(const void *key, size_t key_size, uint64_t document,

@@ -79,11 +79,6 @@ bool source_decode(const void *data, size_t size, const unsigned char key[HASH12
 enum lmk_status segment_encode(const struct segment_record *segment, struct record_writer *writer);
 bool segment_decode(const void *data, size_t size, struct segment_record *segment);
 
-enum lmk_status progress_encode(uint64_t document, uint64_t blocks_done, const void *state,
-                                size_t state_size, struct record_writer *writer);
-bool progress_decode(const void *data, size_t size, uint64_t document, uint64_t *blocks_done,
-                     const void **state, size_t *state_size);
-
 /* Index entries: any key -> document id. */
 enum lmk_status entry_encode(const void *key, size_t key_size, uint64_t document,
                              struct record_writer *writer);

@@ -434,25 +434,6 @@ static enum lmk_status check_document_source_entry(struct verification *verifica
     return LMK_OK;
 }
 
-static enum lmk_status check_progress_entry(struct verification *verification, const MDB_val *key,
-                                            const MDB_val *value, const char **why,
-                                            struct lmk_error *error)
-{
-    struct document document;
-    uint64_t blocks_done;
-    const void *state;
-    size_t size;
-    if (!progress_decode(value->mv_data, value->mv_size, number_of(key), &blocks_done, &state,
-                         &size)) {
-        *why = "it does not match its checksum";
-        return LMK_OK;
-    }
-    enum lmk_status status = owner(verification, number_of(key), &document, why, error);
-    if (!status && !*why && blocks_done > document.block_count)
-        *why = "it claims more blocks than its document has";
-    return status;
-}
-
 static enum lmk_status check_segment_entry(struct verification *verification, const MDB_val *key,
                                            const MDB_val *value, const char **why,
                                            struct lmk_error *error)
@@ -481,7 +462,6 @@ static enum lmk_status check_tables(struct verification *verification, struct lm
         {TABLE_KEYS_VALUES, check_extent_owner},
         {TABLE_SOURCES, check_source_entry},
         {TABLE_DOCUMENT_SOURCES, check_document_source_entry},
-        {TABLE_PROGRESS, check_progress_entry},
         {TABLE_SEGMENTS, check_segment_entry},
     };
     enum lmk_status status = LMK_OK;

@@ -255,7 +255,7 @@ enum lmk_status block_damage(struct store_view *view, uint64_t block, const char
         (unsigned long long)document.block_count, (unsigned long long)document.id, document.path);
 }
 
-/* ---- sources, progress, segments */
+/* ---- sources, segments */
 
 enum lmk_status store_source(struct store_view *view, const char *path,
                              struct source_record *record, struct lmk_error *error)
@@ -271,22 +271,6 @@ enum lmk_status store_source(struct store_view *view, const char *path,
     if (!status && !source_decode(value.mv_data, value.mv_size, hash, NULL, record))
         return store_damage(view->store, error,
                             "the record of the file %s does not match its checksum", path);
-    return status;
-}
-
-enum lmk_status store_progress(struct store_view *view, uint64_t document, uint64_t *blocks_done,
-                               const void **data, size_t *size, struct lmk_error *error)
-{
-    MDB_val value;
-    enum lmk_status status = view_get(view, TABLE_PROGRESS, number_key(&document), &value, error);
-    if (status == LMK_NOT_FOUND)
-        return error_set(error, LMK_NOT_FOUND, "Nothing interrupted is known of document %llu.",
-                         (unsigned long long)document);
-    if (!status &&
-        !progress_decode(value.mv_data, value.mv_size, document, blocks_done, data, size))
-        return store_damage(view->store, error,
-                            "the interrupted state of document %llu does not match its checksum",
-                            (unsigned long long)document);
     return status;
 }
 
@@ -409,6 +393,30 @@ enum lmk_status store_keys_values(struct store_view *view, uint64_t block, enum 
     if (values && !(*values = extent_part(&extent, block, 1)))
         return block_damage(view, block, "the checksum does not match the values", error);
     return LMK_OK;
+}
+
+static enum lmk_status blocks_stored(struct store_view *view, bool landmarks,
+                                     const struct document *document, uint64_t *count,
+                                     struct lmk_error *error)
+{
+    struct extent last = {0};
+    enum lmk_status status = view_extent(
+        view, landmarks, document->first_block + document->block_count - 1, &last, error);
+    uint64_t end = last.first + last.count;
+    *count = end > document->first_block ? end - document->first_block : 0;
+    return status == LMK_NOT_FOUND ? LMK_OK : status;
+}
+
+enum lmk_status store_blocks_done(struct store_view *view, const struct document *document,
+                                  uint64_t *count, struct lmk_error *error)
+{
+    uint64_t landmarks, keys_values = document->block_count;
+    enum lmk_status status = blocks_stored(view, true, document, &landmarks, error);
+    if (!status && document->tier != LMK_TIER_NONE)
+        status = blocks_stored(view, false, document, &keys_values, error);
+    if (!status)
+        *count = landmarks < keys_values ? landmarks : keys_values;
+    return status;
 }
 
 /* ---- all landmarks */

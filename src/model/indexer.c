@@ -221,6 +221,13 @@ void indexer_close(struct indexer *indexer)
     free(indexer);
 }
 
+/* Blocks before its own that a row of layer l sees. */
+static size_t history_depth(const struct indexer *indexer, size_t l)
+{
+    return indexer->layers[l].memory ? indexer->model->shape.reach
+                                     : indexer->attention.local_blocks;
+}
+
 enum lmk_status stream_open(struct stream **stream, const struct indexer *indexer,
                             struct lmk_error *error)
 {
@@ -233,8 +240,7 @@ enum lmk_status stream_open(struct stream **stream, const struct indexer *indexe
         indexer->model->shape.kv_heads * attention_block_floats(&indexer->attention);
     for (size_t l = 0; l < indexer->top; l++) {
         struct history *history = &opened->histories[l];
-        history->depth = indexer->layers[l].memory ? indexer->model->shape.reach
-                                                   : indexer->attention.local_blocks;
+        history->depth = history_depth(indexer, l);
         enum lmk_status status =
             allocate(&history->packed, history->depth * opened->block_floats, error);
         if (status != LMK_OK) {
@@ -244,6 +250,15 @@ enum lmk_status stream_open(struct stream **stream, const struct indexer *indexe
     }
     *stream = opened;
     return LMK_OK;
+}
+
+/* Each layer sees blocks that themselves saw, in the layer below it, so many before. */
+size_t indexer_blocks_before(const struct indexer *indexer)
+{
+    size_t before = 0;
+    for (size_t l = 0; l < indexer->top; l++)
+        before += history_depth(indexer, l);
+    return before;
 }
 
 /* ---- running */

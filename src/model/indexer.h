@@ -33,6 +33,11 @@ enum lmk_status stream_open(struct stream **stream, const struct indexer *indexe
                             struct lmk_error *error);
 void stream_close(struct stream *stream);
 
+/* How many blocks before a block have a part in its numbers. To go on in the middle of a document,
+ * a new stream runs so many blocks (or those from the document's first on) before it; their results
+ * are not the document's, what comes behind them is. */
+size_t indexer_blocks_before(const struct indexer *indexer);
+
 /* The next blocks of one document. Keys are before rotation. */
 struct indexer_item {
     struct stream *stream;

@@ -303,6 +303,7 @@ void sample_expect(struct store_view *view, const struct sample *sample,
     const struct document *expected = &sample->document;
     struct document found;
     struct lmk_error error;
+    uint64_t done;
     const void *keys, *values;
     const float *key;
     enum tensor_type type;
@@ -312,6 +313,8 @@ void sample_expect(struct store_view *view, const struct sample *sample,
     expect_document(&found, expected);
     must(store_next_document(view, expected->id, &found, &error), &error);
     expect_document(&found, expected);
+    must(store_blocks_done(view, expected, &done, &error), &error);
+    assert_int_equal(done, stored);
     for (size_t i = 0; i < expected->block_count; i++) {
         uint64_t block = expected->first_block + i;
         must(store_document_of_block(view, block, &found, &error), &error);

@@ -300,6 +300,57 @@ static void test_documents_together(void **state)
     random_model_free(model);
 }
 
+/* A stream that begins `before` blocks before `first`: is all from `first` on as in the whole
+ * document? */
+static bool goes_on(struct indexer *indexer, const struct model_shape *shape,
+                    const struct document *whole, size_t first, size_t before)
+{
+    struct document part = document_new(shape, whole->blocks, 34);
+    memcpy(part.tokens, whole->tokens, whole->blocks * shape->block_tokens * sizeof *part.tokens);
+    size_t start = first > before ? first - before : 0;
+    struct stream *stream = open_stream(indexer);
+    struct indexer_item item = item_of(&part, shape, stream, start, whole->blocks - start);
+    indexer_run(indexer, &item, 1);
+    float largest = 0;
+    for (size_t i = first * whole->row_floats; i < whole->blocks * whole->row_floats; i++)
+        largest = fmaxf(largest, fabsf(part.keys[i] - whole->keys[i]));
+    stream_close(stream);
+    document_free(&part);
+    return largest <= 2e-5f;
+}
+
+static void check_going_on(const struct model_shape *shape, size_t before)
+{
+    struct lmk_model *model = random_model_new(shape, 33);
+    struct indexer *indexer = open_indexer(model);
+    struct document whole = document_new(shape, MOST_BLOCKS, 34);
+    index_in_cuts(indexer, shape, &whole, MOST_BLOCKS);
+    assert_int_equal(indexer_blocks_before(indexer), before);
+    for (size_t first = 0; first < MOST_BLOCKS; first++)
+        assert_true(goes_on(indexer, shape, &whole, first, before));
+    if (before)
+        assert_false(goes_on(indexer, shape, &whole, MOST_BLOCKS / 2, 0));
+    document_free(&whole);
+    indexer_close(indexer);
+    random_model_free(model);
+}
+
+static void test_going_on(void **state)
+{
+    (void)state;
+    struct model_shape shape = small;
+    check_going_on(&shape, 3 + 3); /* 39 rows before a block's first are in three; the reach */
+    shape.window = 34;
+    remember_layers(&shape, 8);
+    check_going_on(&shape, 3 * 3);
+    shape.window = 33;
+    check_going_on(&shape, 3 * 2);
+    remember_layers(&shape, 15);
+    check_going_on(&shape, 3 * 3);
+    remember_layers(&shape, 1);
+    check_going_on(&shape, 0);
+}
+
 /* A tier without keys and values asks for landmark keys alone. */
 static void test_landmarks_alone(void **state)
 {
@@ -378,15 +429,11 @@ static void test_operations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_models),
-        cmocka_unit_test(test_every_layer_reads_memory),
-        cmocka_unit_test(test_usual_blocks),
-        cmocka_unit_test(test_top_memory_layer_is_the_first),
-        cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_documents_together),
-        cmocka_unit_test(test_landmarks_alone),
-        cmocka_unit_test(test_bfloat16),
-        cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_random_models), cmocka_unit_test(test_every_layer_reads_memory),
+        cmocka_unit_test(test_usual_blocks),  cmocka_unit_test(test_top_memory_layer_is_the_first),
+        cmocka_unit_test(test_cuts),          cmocka_unit_test(test_documents_together),
+        cmocka_unit_test(test_going_on),      cmocka_unit_test(test_landmarks_alone),
+        cmocka_unit_test(test_bfloat16),      cmocka_unit_test(test_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

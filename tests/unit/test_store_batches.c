@@ -188,50 +188,6 @@ static void test_segment_records(void **state)
     store_close(store);
 }
 
-static void test_progress(void **state)
-{
-    (void)state;
-    enum { BYTES = 100000 };
-    struct store *store = sample_store_create("progress", &sample_settings);
-    struct sample sample;
-    struct random_source source = {4};
-    unsigned char *bytes = malloc(BYTES);
-    for (size_t i = 0; i < BYTES; i++)
-        bytes[i] = (unsigned char)random_below(&source, 256);
-    sample_make(&sample, &sample_settings, LMK_TIER_F16, 1, 9);
-    struct store_batch *batch = sample_batch(store);
-    sample_add(batch, &sample);
-    sample_commit(batch);
-    static const size_t sizes[] = {BYTES, 1, 0};
-    for (size_t i = 0; i < 3; i++) {
-        uint64_t done;
-        const void *found;
-        size_t size;
-        batch = sample_batch(store);
-        assert_int_equal(store_put_progress(batch, 1, 7 + i, bytes, sizes[i], NULL), LMK_OK);
-        sample_commit(batch);
-        struct store_view *view = sample_view(store);
-        assert_int_equal(store_progress(view, 1, &done, &found, &size, NULL), LMK_OK);
-        assert_int_equal(done, 7 + i);
-        assert_int_equal(size, sizes[i]);
-        assert_memory_equal(found, bytes, size);
-        assert_int_equal(store_progress(view, 2, &done, &found, &size, NULL), LMK_NOT_FOUND);
-        sample_expect_sound(view);
-        store_view_end(view);
-    }
-    batch = sample_batch(store);
-    assert_int_equal(store_put_progress(batch, 1, 0, NULL, 0, NULL), LMK_OK);
-    assert_int_equal(store_put_progress(batch, 5, 0, NULL, 0, NULL), LMK_OK);
-    uint64_t done;
-    const void *found;
-    size_t size;
-    assert_int_equal(store_progress(&batch->view, 1, &done, &found, &size, NULL), LMK_NOT_FOUND);
-    sample_commit(batch);
-    store_close(store);
-    sample_free(&sample);
-    free(bytes);
-}
-
 /* ---- all landmarks in order */
 
 struct seen {
@@ -471,10 +427,9 @@ static void test_random_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_abort),      cmocka_unit_test(test_snapshots),
-        cmocka_unit_test(test_sources),    cmocka_unit_test(test_segment_records),
-        cmocka_unit_test(test_progress),   cmocka_unit_test(test_visit_landmarks),
-        cmocka_unit_test(test_random_run),
+        cmocka_unit_test(test_abort),           cmocka_unit_test(test_snapshots),
+        cmocka_unit_test(test_sources),         cmocka_unit_test(test_segment_records),
+        cmocka_unit_test(test_visit_landmarks), cmocka_unit_test(test_random_run),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

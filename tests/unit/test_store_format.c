@@ -90,7 +90,6 @@ static int open_group(void **state)
                                      .hash = "0123456789abcdef",
                                      .factory = "IDMap,Flat"};
     assert_int_equal(store_put_segment(batch, &segment, NULL), LMK_OK);
-    assert_int_equal(store_put_progress(batch, 1, 2, "state", 5, NULL), LMK_OK);
     sample_commit(batch);
     view = sample_view(store);
     return 0;
@@ -180,8 +179,7 @@ static void test_document(void **state)
 static void test_entries(void **state)
 {
     (void)state;
-    struct bytes hash = {0}, block = {0}, source = {0}, back = {0}, back_key = {0}, progress = {0},
-                 segment = {0};
+    struct bytes hash = {0}, block = {0}, source = {0}, back = {0}, back_key = {0}, segment = {0};
     raw(&hash, sample.document.hash, 16);
     u64(&hash, 1);
     checksum(&hash);
@@ -202,12 +200,6 @@ static void test_entries(void **state)
     raw(&back_key, path_hash, 16);
     u64(&back, hash64(back_key.data, 24));
     expect("document_sources", back_key.data, 24, &back);
-    u64(&progress, 1);
-    u64(&progress, 2);
-    u64(&progress, 5);
-    raw(&progress, "state", 5);
-    checksum(&progress);
-    expect("progress", &one, 8, &progress);
     string(&segment, "joint.faiss");
     u32(&segment, 2);
     for (size_t i = 0; i < 4; i++)

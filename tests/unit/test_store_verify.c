@@ -38,8 +38,6 @@ static void make_store(const char *name)
     struct segment_record segment = {
         .name = "joint.faiss", .end_block = 20, .factory = "IDMap,Flat"};
     assert_int_equal(store_put_segment(batch, &segment, NULL), LMK_OK);
-    assert_int_equal(store_put_progress(batch, samples[3].document.id, 2, "state", 5, NULL),
-                     LMK_OK);
     sample_commit(batch);
     store_close(store);
 }
