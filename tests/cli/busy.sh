@@ -7,7 +7,10 @@ story 1 30 >more/one.txt
 index -c a.lmk more
 "$LMK" index -q -t 1 -c a.lmk books >first.out 2>&1 &
 writer=$!
-started() { "$LMK" list -c a.lmk --json | grep -q '"state":"text"'; }
+started() { # the words of all are there, the model still has work
+    "$LMK" info -c a.lmk --json | grep -q '"documents_words":21' &&
+        "$LMK" list -c a.lmk --json | grep -q '"state":"text"'
+}
 wait_until 60 started
 "$LMK" index -q -t 1 -c a.lmk more >second.out 2>&1
 echo "second writer: exit $?"
