@@ -3,11 +3,12 @@
     python3 -m train.bench_attention [--config FILE] [--seconds 100] [--sizes 2048 ... 32768]
 
 The table compares naive, blockwise and fused attention on sequences of T rows, as many as make 32,768 rows, each one
-document, in bfloat16. What runs out of memory says so, and so does what does not fit into --seconds; where a version fails,
-its error is printed and the others go on.
+document, in bfloat16; its rows are printed one by one. What runs out of memory says so, and so does what does not fit into
+--seconds; where a version fails, its error goes to stderr and the others go on.
 """
 import argparse
 import statistics
+import sys
 import time
 import traceback
 
@@ -45,7 +46,7 @@ def versions(shape):
         return fused_attention.grouped_attention(*arguments, shape)[0]
 
     return {"naive": naive, "blockwise": blockwise, "fused": fused, "fused, compiled": torch.compile(fused, dynamic=False),
-            "blockwise, compiled": torch.compile(blockwise, dynamic=False)}
+            "blockwise, compiled": torch.compile(blockwise, dynamic=False)}  # the last: compiling it takes longest
 
 
 def arguments_of(shape, batch, length, dtype):
@@ -60,7 +61,7 @@ def attempt(name, function):
     except torch.cuda.OutOfMemoryError:
         return "out of memory"
     except Exception as error:
-        print(f"{name}: {''.join(traceback.format_exception(error)[-6:])}"[-3000:], flush=True)
+        print(f"{name}: {''.join(traceback.format_exception(error)[-6:])}"[-3000:], file=sys.stderr, flush=True)
         return "failed"
     finally:
         torch.cuda.empty_cache()
@@ -132,23 +133,20 @@ def measure(shape, function, length):
 
 
 def table(shape, sizes, deadline):
-    print(f"\nforward, forward + backward in ms; peak memory in MiB: {ALL_ROWS} rows in sequences of T rows, bfloat16, "
-          f"{shape.heads} heads, {shape.kv_heads} key/value heads, width {shape.head_width}, reach {shape.reach}\n")
-    results = {}
+    """A row is printed as soon as it is measured."""
+    print(f"\n{ALL_ROWS:,} rows in sequences of T rows, bfloat16, {shape.heads} heads, {shape.kv_heads} key/value heads, "
+          f"width {shape.head_width}, reach {shape.reach}\n")
+    print(f"| {'version':19} | {'T':>6} | forward ms | forward + backward ms | peak MiB |")
+    print("|---|---:|---:|---:|---:|", flush=True)
     for name, function in versions(shape).items():
         for length in sizes:
-            if time.time() > deadline:
-                results[name, length] = "no time left"
-                continue
-            torch.cuda.empty_cache()
-            start = time.time()
-            results[name, length] = attempt(name, lambda: measure(shape, function, length))
-            print(f"{name}, T = {length}: {results[name, length]}, {time.time() - start:.1f} s with its compilation", flush=True)
-    print("\n| version |" + "".join(f" T = {length} |" for length in sizes) + "\n|---|" + "---:|" * len(sizes))
-    for name in versions(shape):
-        cells = (results[name, length] for length in sizes)
-        print(f"| {name} | " + " | ".join(
-            c if isinstance(c, str) else f"{c[0]:.2f}, {c[1]:.2f} ms, {c[2]:,.0f} MiB" for c in cells) + " |")
+            found = attempt(name, lambda: measure(shape, function, length)) if time.time() < deadline else "no time left"
+            if isinstance(found, str):
+                cells = f"{found} | | |"
+            else:
+                forward, both, peak = found
+                cells = f"{forward:10.2f} | {both:21.2f} | {peak:8,.0f} |"
+            print(f"| {name:19} | {length:6,} | {cells}", flush=True)
 
 
 def main():

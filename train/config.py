@@ -1,6 +1,7 @@
 """Shape of a landmark model, and the settings of a training run (train/configs/*.json)."""
 import dataclasses
 import json
+import pathlib
 from typing import Tuple
 
 
@@ -64,7 +65,7 @@ class Settings:
 
 def load_config(path):
     """-> (Shape, step values, Settings) of a JSON file with the objects "shape", "step" and "settings"."""
-    values = json.load(open(path, encoding="utf-8"))
+    values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     shape = dict(values.get("shape", {}))
     if "memory_layers" in shape:
         shape["memory_layers"] = tuple(shape["memory_layers"])

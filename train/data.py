@@ -10,12 +10,12 @@ Every prompt names the blocks that answer it, as a bit mask over its context's b
 """
 import dataclasses
 import glob
-import json
 import os
 
 import numpy as np
 
 from . import tasks
+from .json_lines import read_lines
 from .pack import BLOCK
 from .teacher import INSTRUCTION, WordPiece, padded
 from .tokenizer import BOS, NEWLINE, load
@@ -87,7 +87,7 @@ class Maker:
         self.tokenizer = load(tokenizer_path)
         self.encode = self.tokenizer.encode
         self.pieces = WordPiece(pieces_path) if pieces_path else None
-        self.questions = [json.loads(line) for line in open(questions_path, encoding="utf-8")] if questions_path else []
+        self.questions = read_lines(questions_path) if questions_path else []
         self.titled_share = titled_share
         self.parts = []
         pieces = [self.tokenizer.id_to_piece(i) for i in range(self.tokenizer.vocab_size())]

@@ -31,6 +31,7 @@ from . import checkpoint, losses
 from .config import load_config
 from .data import QUERY_PIECES, KINDS, StepShape
 from .feed import Feed
+from .json_lines import each_line, read_lines
 from .pack import BLOCK, document_blocks
 from .parallel import Group
 from .teacher import INSTRUCTION, Teacher, WordPiece, padded
@@ -117,8 +118,7 @@ def further_texts(folder, encode, blocks):
     """Contexts from other held-out texts, about `blocks` blocks of them -> [(tokens, documents)]"""
     out, count = [], 0
     for name in sorted(glob.glob(f"{folder}/wiki*.dev.jsonl")) + sorted(glob.glob(f"{folder}/books*.dev.jsonl")):
-        for line in open(name, encoding="utf-8"):
-            record = json.loads(line)
+        for record in each_line(name):
             made = document_blocks(encode(record["title"] + "\n" + record["text"]))
             for first in range(0, len(made), CONTEXT):
                 if count >= blocks:
@@ -247,8 +247,7 @@ def retrieval(trainer, collection, asked, tokenizer, teacher, pieces, features=N
 
 def held_out_questions(folder, count, extractive=False, seed=0):
     """-> (passages, [(question, passage number, answers)]); extractive: whose answer stands in the passage"""
-    passages = [json.loads(line) for line in open(f"{folder}/qa-train.dev.jsonl", encoding="utf-8")]
-    passages = [p for p in passages if p["source"] in SOURCES]
+    passages = [p for p in read_lines(f"{folder}/qa-train.dev.jsonl") if p["source"] in SOURCES]
     asked = [(q["question"], i, q["answers"]) for i, p in enumerate(passages) for q in p["qas"]
              if not extractive or any(answer in p["text"] for answer in q["answers"])]
     order = np.random.default_rng(seed).permutation(len(asked))[:count]
@@ -413,7 +412,8 @@ def run(options):
     def keep(name, value):
         results[name] = value
         results["seconds"] = round(time.time() - began, 1)
-        json.dump(results, open(options.out, "w"), indent=1)
+        with open(options.out, "w", encoding="utf-8") as out:
+            json.dump(results, out, indent=1)
         print(name, json.dumps(value), f"{time.time() - began:.0f} s", flush=True)
 
     with torch.no_grad():

@@ -18,6 +18,7 @@ import argparse
 import dataclasses
 import json
 import os
+import pathlib
 
 import numpy as np
 import torch
@@ -125,12 +126,12 @@ def convert(folder, **landmark):
     order = new_order(tokenizer)
     if len(order) > 65536:
         raise ValueError(f"{folder}: the vocabulary has {len(order)} pieces; packed documents keep tokens in 16 bits")
-    values = json.load(open(f"{folder}/config.json", encoding="utf-8"))
+    values = json.loads(pathlib.Path(folder, "config.json").read_text(encoding="utf-8"))
     landmark["memory_layers"] = tuple(landmark.get("memory_layers") or range(values["num_hidden_layers"]))
     shape = shape_from_llama(values, len(order), **landmark)
     model = LandmarkModel(shape)
     load_weights(model, weights_from_llama(safetensors.read_folder(folder), shape, order, tokenizer.piece_to_id("<0x0A>")))
-    return model, reordered_tokenizer(open(f"{folder}/tokenizer.model", "rb").read(), order)
+    return model, reordered_tokenizer(pathlib.Path(folder, "tokenizer.model").read_bytes(), order)
 
 
 def write_config(path, shape, like):

@@ -4,6 +4,7 @@ Layout (version 3, little-endian): "GGUF", version, number of tensors, number of
 each tensor as name, dimensions (fastest first), type, offset; padding to 32 bytes; tensor data, each aligned to 32.
 """
 import os
+import pathlib
 import struct
 
 import numpy as np
@@ -62,7 +63,7 @@ def _checked_start(reader, path):
 
 def read(path):
     """-> ({key: value}, {tensor name: float32 array})"""
-    reader = _Reader(memoryview(open(path, "rb").read()))
+    reader = _Reader(memoryview(pathlib.Path(path).read_bytes()))
     tensors, count = _checked_start(reader, path)
     keys = {}
     for _ in range(count):
@@ -125,7 +126,7 @@ def write(path, keys, tensors):
 def set_keys(path, out, keys, drop=()):
     """Writes the file at `path` to `out` (which may be the same) with `keys`, as write takes them, in place of those of
     the same names, and without those in `drop`. Every tensor stays as it is, byte by byte."""
-    reader = _Reader(memoryview(open(path, "rb").read()))
+    reader = _Reader(memoryview(pathlib.Path(path).read_bytes()))
     tensors, count = _checked_start(reader, path)
     names, kept, alignment = {name for name, _, _ in keys} | set(drop), [], ALIGNMENT
     for _ in range(count):

@@ -4,6 +4,8 @@ Only what a BERT encoder exported with 8-bit weights needs: the graph's initiali
 MatMulInteger node its name and the name of its weight (the exporter gives those weights no name of
 their own). ONNX is a protocol-buffers file; the field numbers are those of onnx.proto.
 """
+import pathlib
+
 import numpy as np
 
 from .protobuf import fields, varint
@@ -60,7 +62,7 @@ def _node(data):
 
 def read_onnx(path):
     """-> ({name: array} of the initialisers, [(operator, name, inputs)] of the nodes)."""
-    model = memoryview(open(path, "rb").read())
+    model = memoryview(pathlib.Path(path).read_bytes())
     graph = next(value for number, value in fields(model) if number == 7)
     tensors, nodes = {}, []
     for number, value in fields(graph):

@@ -17,6 +17,7 @@ import os
 import numpy as np
 
 from . import tokenizer
+from .json_lines import each_line
 
 BLOCK = 63
 
@@ -32,8 +33,7 @@ def document_blocks(ids):
 def encode_file(path, encode, titled):
     """-> (blocks [N, 63], starts [documents]) of a file of JSON lines."""
     blocks, starts, count = [], [], 0
-    for line in open(path, encoding="utf-8"):
-        record = json.loads(line)
+    for record in each_line(path):
         text = record["title"] + "\n" + record["text"] if titled else record["text"]
         blocks.append(document_blocks(encode(text)))
         starts.append(count)
@@ -86,8 +86,8 @@ SHARES = {"medquad": 0.15, "policyqa": 0.3, "ropes-train": 0.5}
 
 def write_questions(options):
     rng = np.random.default_rng(0)
-    with open(options.out, "w", encoding="utf-8") as out:
-        for line in open(f"{options.text}/qa-train.train.jsonl", encoding="utf-8"):
+    with open(f"{options.text}/qa-train.train.jsonl", encoding="utf-8") as lines, open(options.out, "w", encoding="utf-8") as out:
+        for line in lines:
             if rng.random() < SHARES.get(json.loads(line)["source"], 1):
                 out.write(line)
 

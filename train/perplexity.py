@@ -6,12 +6,12 @@ in each layer, (c) everything within the shape's reach, as in training. Local la
 tokens scored.
 """
 import glob
-import json
 
 import numpy as np
 import torch
 
 from . import losses
+from .json_lines import each_line
 from .pack import BLOCK, document_blocks
 
 BLOCKS, BEST = 65, 4
@@ -20,8 +20,7 @@ BLOCKS, BEST = 65, 4
 def book_slices(folder, encode, blocks=BLOCKS, each=8):
     """Stretches of books, at even distances -> (uint16 [n, blocks, 63], number of the book of each)"""
     slices, owners = [], []
-    records = [json.loads(line) for name in sorted(glob.glob(f"{folder}/books*.dev.jsonl"))
-               for line in open(name, encoding="utf-8")]
+    records = [record for name in sorted(glob.glob(f"{folder}/books*.dev.jsonl")) for record in each_line(name)]
     size = blocks * BLOCK - 1
     for number, record in enumerate(records):
         ids = encode(record["text"])

@@ -18,7 +18,6 @@ mean over the candidates. The penalty on the squared weights (of features of dev
 held-out questions. Questions are held out by the title of what they are about, in FOLDS parts.
 """
 import argparse
-import json
 import os
 import urllib.parse
 import zlib
@@ -26,6 +25,7 @@ import zlib
 import numpy as np
 
 from . import gguf
+from .json_lines import each_line, read_lines, write_lines
 
 FOLDS = 5
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -33,22 +33,6 @@ LANDMARK, LEXICAL, HEADS = 0, 1, 2  # columns of the features; heads are all fro
 
 
 # ---- data sets
-
-def each_line(path):
-    with open(path, encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
-
-
-def read_lines(path):
-    return list(each_line(path))
-
-
-def write_lines(path, records):
-    with open(path, "w", encoding="utf-8") as out:
-        out.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-
 
 def convert(options):
     """Question passages (`_id`, `title`, `passage`, `qas`: `question`) in BEIR's form; the first questions of each passage

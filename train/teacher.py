@@ -4,6 +4,7 @@ Letters: B texts, S word pieces, E width, A heads. An embedding is the state of 
 scaled to length 1; a question gets the instruction that the encoder was trained with.
 """
 import json
+import pathlib
 import re
 import unicodedata
 
@@ -27,7 +28,7 @@ class WordPiece:
     """Uncased BERT tokenizer; words seen are remembered."""
 
     def __init__(self, tokenizer_json):
-        self.vocabulary = json.load(open(tokenizer_json, encoding="utf-8"))["model"]["vocab"]
+        self.vocabulary = json.loads(pathlib.Path(tokenizer_json).read_text(encoding="utf-8"))["model"]["vocab"]
         self.seen = {}
 
     def encode(self, text, limit):

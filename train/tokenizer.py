@@ -7,10 +7,11 @@ Pieces 0 to 5 are <pad> <unk> <s> </s> <landmark> and the newline. Needs the `sp
 """
 import argparse
 import glob
-import json
 import os
 import random
 import subprocess
+
+from .json_lines import each_line
 
 PAD, UNKNOWN, BOS, EOS, LANDMARK, NEWLINE = range(6)
 
@@ -35,8 +36,8 @@ def write_sample(folder, path, size, seed=0):
     rng = random.Random(seed)
     with open(path, "w", encoding="utf-8") as out:
         for name in files:
-            for record in open(name, encoding="utf-8"):
-                for line in json.loads(record)["text"].split("\n"):
+            for record in each_line(name):
+                for line in record["text"].split("\n"):
                     if rng.random() < share:
                         print(line[:4000], file=out)
 

@@ -18,6 +18,7 @@ import dataclasses
 import functools
 import json
 import os
+import pathlib
 import time
 
 import torch
@@ -284,7 +285,7 @@ class Clock:
     def refresh(self):
         self.end = self.start + self.seconds
         if self.end_file and os.path.exists(self.end_file):
-            text = open(self.end_file).read().strip()
+            text = pathlib.Path(self.end_file).read_text().strip()
             self.end = float(text) if text else self.end
 
     def decay_from(self):
@@ -328,6 +329,7 @@ def run(options):
     write(event="end", skipped=trainer.skipped.item())
     if options.profile:
         profile(trainer, feed, teach, options.profile)
+    log.close()
     feed.close()
     group.close()
 

@@ -1,9 +1,13 @@
 """The fused attention against the naive one in float64: output, own block's log-sum-exp, gradients.
 
 On a GPU if there is one, otherwise in Triton's interpreter."""
+import contextlib
+import io
+import math
 import os
 import sys
 import unittest
+from unittest import mock
 
 import torch
 
@@ -19,7 +23,7 @@ try:
 except ImportError:
     triton = None
 if triton:
-    from train import fused_attention  # noqa: E402
+    from train import bench_attention, fused_attention  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -152,6 +156,18 @@ class Fused(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "slot"):
             fused_attention.check(Shape(slot=False))
         fused_attention.check(Shape())
+
+    def test_benchmark_that_is_cut(self):
+        """Every row is printed before the next is measured."""
+        found = [(1.5, 4.256, 2720.4), torch.cuda.OutOfMemoryError(), KeyboardInterrupt()]
+        with mock.patch.object(bench_attention, "versions", lambda shape: {"one": None, "other": None}), \
+                mock.patch.object(bench_attention, "measure", side_effect=found), \
+                contextlib.redirect_stdout(io.StringIO()) as printed, self.assertRaises(KeyboardInterrupt):
+            bench_attention.table(Shape(), (2048, 4096), math.inf)
+        rows = [[cell.strip() for cell in line.strip("|").split("|")]
+                for line in printed.getvalue().splitlines() if line.startswith("|")]
+        self.assertEqual(rows[2:], [["one", "2,048", "1.50", "4.26", "2,720"], ["one", "4,096", "out of memory", "", ""]])
+        self.assertEqual([len(row) for row in rows[:2]], [5, 5])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ def prompt_rows(ids, shape):
 
 class Golden(unittest.TestCase):
     def check(self, name):
-        golden = json.load(open(f"{GOLDEN}/golden-{name}.json"))
+        with open(f"{GOLDEN}/golden-{name}.json", encoding="utf-8") as file:
+            golden = json.load(file)
         self.model, _ = model_from_gguf(f"{GOLDEN}/{name}.gguf")
         self.shape = self.model.shape
         with torch.no_grad():
