@@ -37,9 +37,14 @@ const struct option_row option_rows[] = {
     {'G', "generate", NULL, "ask ",
      "write an answer even where the model is not known to answer well"},
     {'S', "no-generate", NULL, "ask ", "only the sentences and passages"},
-    {'M', "max-tokens", "N", "ask ", "longest answer (64)"},
+    {'M', "max-tokens", "N", "ask ", "longest answer (64; of a reader elsewhere 512)"},
     {'T', "temperature", "X", "ask ", "0: the likeliest answer (default); higher: more varied"},
     {'s', "seed", "N", "ask ", "of the random numbers that a temperature uses (0)"},
+    {OPTION_READER, "reader", "URL", "ask ",
+     "let a chat-completions server write the answer from the passages, such as "
+     "http://localhost:8080/v1; \"\": none"},
+    {OPTION_READER_MODEL, "reader-model", "NAME", "ask ", "its model, where it has several"},
+    {OPTION_READER_WAIT, "reader-wait", "SECONDS", "ask ", "how long it may be silent (120)"},
     {'K', "kv", "TIER", "index ",
      "of a new collection, how keys and values are kept: q8_0 (default), q4_0 or f16"},
     {'A', "ann", "FACTORY", "index ", "of a new collection, the FAISS index (default: by size)"},
@@ -81,6 +86,8 @@ const char *option_variable(const struct option_row *row)
         {"collection", "LMK_COLLECTION"},
         {"model", "LMK_MODEL"},
         {"opener", "LMK_OPENER"},
+        {"reader", "LMK_READER"},
+        {"reader-model", "LMK_READER_MODEL"},
     };
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
         if (!strcmp(row->name, variables[i][0]))
@@ -165,6 +172,9 @@ static bool set_number(struct arguments *arguments, int letter, const char *text
     case OPTION_OPEN:
         arguments->open = number;
         break;
+    case OPTION_READER_WAIT:
+        arguments->reader_wait = number;
+        break;
     case 't':
         arguments->threads = (unsigned)number;
         break;
@@ -209,6 +219,12 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
         return end != text && !*end && arguments->temperature >= 0 && arguments->temperature <= 100;
     case OPTION_OPENER:
         arguments->opener = text;
+        return text[0];
+    case OPTION_READER:
+        arguments->reader = text[0] ? text : NULL;
+        return true;
+    case OPTION_READER_MODEL:
+        arguments->reader_model = text;
         return text[0];
     case OPTION_COMPLETION:
         arguments->completion = text;

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/reader.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,17 +19,20 @@ static bool print_piece(void *context, const char *text, size_t size)
     return !fflush(stdout);
 }
 
-static enum lmk_status print_json(const char *question, const struct lmk_answer *answer,
-                                  struct lmk_error *error)
+static enum lmk_status print_json(const struct arguments *arguments,
+                                  const struct lmk_answer *answer, struct lmk_error *error)
 {
     cJSON *object = json_start("ask");
-    cJSON_AddStringToObject(object, "question", question);
+    cJSON_AddStringToObject(object, "question", arguments->words[0]);
     if (answer->text) {
         cJSON_AddStringToObject(object, "answer", answer->text);
-        cJSON_AddNumberToObject(object, "answer_tokens", (double)answer->tokens);
+        cJSON_AddNumberToObject(object, "answer_tokens",
+                                arguments->reader ? NAN : (double)answer->tokens);
         cJSON_AddNumberToObject(object, "answer_log_likelihood", answer->log_likelihood);
     } else
         cJSON_AddNullToObject(object, "answer");
+    if (arguments->reader && !arguments->no_generate)
+        reader_add_json(object, arguments, answer);
     cJSON_AddNumberToObject(object, "documents", (double)answer->documents);
     cJSON_AddNumberToObject(object, "documents_ready", (double)answer->documents_ready);
     cJSON_AddNumberToObject(object, "documents_words", (double)answer->documents_words);
@@ -83,18 +87,10 @@ static void print_sentences(const struct lmk_answer *answer)
 
 static void print_passages(const struct lmk_answer *answer)
 {
-    bool colours = output_colours();
     printf("\nPassages read, with the share of attention each received:\n\n");
     for (size_t i = 0; i < answer->count; i++) {
-        const struct lmk_passage *passage = &answer->passages[i];
-        printf("%3.0f %%  %s", 100 * passage->share, colours ? "\033[1;36m" : "");
-        output_heading(passage->title, passage->author, passage->path);
-        printf("%s\n       %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "",
-               colours ? "\033[2m" : "", output_path(passage->path),
-               (unsigned long long)passage->source_start, (unsigned long long)passage->source_end,
-               colours ? "\033[0m" : "");
-        output_text(passage->text, passage->mark_start, passage->mark_end, 7);
-        putchar('\n');
+        printf("%3.0f %%  ", 100 * answer->passages[i].share);
+        output_passage(&answer->passages[i], "", 7);
     }
 }
 
@@ -106,7 +102,7 @@ static enum lmk_status print_answer(const struct arguments *arguments,
         output_readiness(arguments, answer->documents_ready, answer->documents_words,
                          answer->documents);
     if (arguments->json)
-        return print_json(arguments->words[0], answer, error);
+        return print_json(arguments, answer, error);
     if (answer->text)
         printf("%s\n\n", started ? "" : "Answer: (none)");
     print_sentences(answer);
@@ -114,17 +110,10 @@ static enum lmk_status print_answer(const struct arguments *arguments,
     return LMK_OK;
 }
 
-enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error *error)
+static struct lmk_ask_options ask_options(const struct arguments *arguments,
+                                          const struct lmk_model *model, bool *started)
 {
-    struct session session;
-    struct lmk_answer *answer;
-    bool started = false;
-    if (arguments->word_count != 1)
-        return fail(error, LMK_USAGE, "Give one question, in quotation marks. See: lmk help ask");
-    enum lmk_status status = session_open_query(&session, arguments, error);
-    if (status)
-        return status;
-    struct lmk_ask_options options = lmk_ask_defaults(session.model);
+    struct lmk_ask_options options = lmk_ask_defaults(model);
     options.blocks = arguments->blocks ? arguments->blocks : options.blocks;
     options.candidates = arguments->candidates ? arguments->candidates : options.candidates;
     options.max_tokens = arguments->max_tokens ? arguments->max_tokens : options.max_tokens;
@@ -136,10 +125,43 @@ enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error 
     options.temperature = arguments->temperature;
     options.seed = arguments->seed;
     options.stream = arguments->json ? NULL : print_piece;
-    options.context = &started;
+    options.context = started;
+    return options;
+}
+
+/* A reader elsewhere writes the answer. Where it fails, what was found is shown all the same. */
+static enum lmk_status ask_reader(const struct arguments *arguments, struct lmk_answer *answer,
+                                  struct lmk_error *error)
+{
+    struct lmk_error printing = {0};
+    if (!arguments->quiet)
+        output_readiness(arguments, answer->documents_ready, answer->documents_words,
+                         answer->documents);
+    enum lmk_status status = reader_write(arguments, answer, error), printed = LMK_OK;
+    if (arguments->json)
+        printed = print_json(arguments, answer, &printing);
+    else
+        reader_print_passages(answer, arguments->quiet);
+    return status ? status : printed;
+}
+
+enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error *error)
+{
+    struct session session;
+    struct lmk_answer *answer;
+    bool started = false, elsewhere = arguments->reader && !arguments->no_generate;
+    if (arguments->word_count != 1)
+        return fail(error, LMK_USAGE, "Give one question, in quotation marks. See: lmk help ask");
+    enum lmk_status status = session_open_query(&session, arguments, error);
+    if (status)
+        return status;
+    struct lmk_ask_options options = ask_options(arguments, session.model, &started);
+    if (elsewhere)
+        options.generate = false;
     status = lmk_ask(session.collection, arguments->words[0], &options, &answer, error);
     if (!status) {
-        status = print_answer(arguments, answer, started, error);
+        status = elsewhere ? ask_reader(arguments, answer, error)
+                           : print_answer(arguments, answer, started, error);
         lmk_answer_free(answer);
     }
     session_close(&session);

@@ -7,15 +7,10 @@
 
 static void print_passage(const struct lmk_passage *passage, size_t rank)
 {
-    bool colours = output_colours();
-    printf("%zu. %s", rank, colours ? "\033[1;36m" : "");
-    output_heading(passage->title, passage->author, passage->path);
-    printf("%s  (score %.2f)\n   %s%s, bytes %llu-%llu%s\n", colours ? "\033[0m" : "",
-           passage->score, colours ? "\033[2m" : "", output_path(passage->path),
-           (unsigned long long)passage->source_start, (unsigned long long)passage->source_end,
-           colours ? "\033[0m" : "");
-    output_text(passage->text, passage->mark_start, passage->mark_end, 3);
-    putchar('\n');
+    char note[64];
+    snprintf(note, sizeof note, "  (score %.2f)", passage->score);
+    printf("%zu. ", rank);
+    output_passage(passage, note, 3);
 }
 
 static enum lmk_status print_results(const struct arguments *arguments,

@@ -15,9 +15,11 @@ struct arguments {
     const char *collection, *model;
     bool json, quiet, generate, no_generate, no_merge, manual, strict, features;
     const char *opener, *completion, *queries;
+    const char *reader, *reader_model; /* NULL: none */
     unsigned threads;
     size_t top, blocks, candidates, max_tokens; /* 0: the default */
     size_t open;                                /* the passage to show; 0: none */
+    size_t reader_wait;                         /* seconds; 0: the default */
     size_t per_document;                        /* SIZE_MAX: the default */
     uint64_t most_matches;                      /* UINT64_MAX: the default */
     enum lmk_mode mode;
@@ -49,7 +51,16 @@ struct option_row {
     const char *help;
 };
 
-enum { OPTION_MANUAL = 256, OPTION_COMPLETION, OPTION_OPEN, OPTION_OPENER, OPTION_FEATURES };
+enum {
+    OPTION_MANUAL = 256,
+    OPTION_COMPLETION,
+    OPTION_OPEN,
+    OPTION_OPENER,
+    OPTION_FEATURES,
+    OPTION_READER,
+    OPTION_READER_MODEL,
+    OPTION_READER_WAIT
+};
 
 extern const struct option_row option_rows[]; /* the last has no name */
 

@@ -256,6 +256,19 @@ void output_heading(const char *title, const char *author, const char *path)
     }
 }
 
+void output_passage(const struct lmk_passage *passage, const char *note, int indent)
+{
+    bool colours = output_colours();
+    fputs(colours ? "\033[1;36m" : "", stdout);
+    output_heading(passage->title, passage->author, passage->path);
+    printf("%s%s\n%*s%s%s, bytes %llu-%llu%s\n", colours ? PLAIN : "", note, indent, "",
+           colours ? "\033[2m" : "", output_path(passage->path),
+           (unsigned long long)passage->source_start, (unsigned long long)passage->source_end,
+           colours ? PLAIN : "");
+    output_text(passage->text, passage->mark_start, passage->mark_end, indent);
+    putchar('\n');
+}
+
 static void print_readiness(const char *what, uint64_t ready, uint64_t documents)
 {
     if (ready < documents)

@@ -47,6 +47,10 @@ void output_part_safely(FILE *stream, const char *text, size_t size);
 /* "Title, by Author"; the path where there is no title. */
 void output_heading(const char *title, const char *author, const char *path);
 
+/* A passage: its heading and `note`, its place, and its text, the last two `indent` columns in. The
+ * cursor stands behind what comes first in its line. */
+void output_passage(const struct lmk_passage *passage, const char *note, int indent);
+
 /* A note on stderr where a part of the collection cannot be searched yet in the mode asked for. */
 struct arguments;
 void output_readiness(const struct arguments *arguments, uint64_t ready, uint64_t words,

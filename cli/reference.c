@@ -19,6 +19,7 @@ const struct term reference_exit_codes[] = {
     {"8", "another process is writing"},
     {"9", "out of memory"},
     {"10", "interrupted"},
+    {"11", "the reader elsewhere failed"},
     {NULL, NULL},
 };
 
@@ -26,6 +27,9 @@ const struct term reference_variables[] = {
     {"LMK_COLLECTION", "the collection, where --collection is not given"},
     {"LMK_MODEL", "the landmark model, where --model is not given"},
     {"LMK_OPENER", "what search --open runs, where --opener is not given"},
+    {"LMK_READER, LMK_READER_MODEL",
+     "who writes the answers of ask, where --reader or --reader-model are not given"},
+    {"LMK_READER_KEY", "the key that the reader asks for"},
     {"PAGER", "what search --open shows a text in (less)"},
     {"NO_COLOR", "where it is set and not empty, there are no colours on a terminal either"},
     {NULL, NULL},

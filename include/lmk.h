@@ -32,16 +32,17 @@ extern "C" {
 /* What a call ended with; `lmk` uses the same numbers as its exit codes. */
 enum lmk_status {
     LMK_OK = 0,
-    LMK_NOT_FOUND = 1,   /* nothing was found: no passage, no such document */
-    LMK_USAGE = 2,       /* an argument makes no sense */
-    LMK_INPUT = 3,       /* a source cannot be read as a book: binary, empty, missing */
-    LMK_MODEL = 4,       /* a model file is missing, damaged or not a landmark model */
-    LMK_COLLECTION = 5,  /* no such collection, or one of another format or model */
-    LMK_CORRUPT = 6,     /* stored data do not match their checksum */
-    LMK_IO = 7,          /* the system refused to read or write: disk full, no permission */
-    LMK_BUSY = 8,        /* another process is writing the collection */
-    LMK_MEMORY = 9,      /* out of memory */
-    LMK_INTERRUPTED = 10 /* stopped by the caller; what was committed stays */
+    LMK_NOT_FOUND = 1,    /* nothing was found: no passage, no such document */
+    LMK_USAGE = 2,        /* an argument makes no sense */
+    LMK_INPUT = 3,        /* a source cannot be read as a book: binary, empty, missing */
+    LMK_MODEL = 4,        /* a model file is missing, damaged or not a landmark model */
+    LMK_COLLECTION = 5,   /* no such collection, or one of another format or model */
+    LMK_CORRUPT = 6,      /* stored data do not match their checksum */
+    LMK_IO = 7,           /* the system refused to read or write: disk full, no permission */
+    LMK_BUSY = 8,         /* another process is writing the collection */
+    LMK_MEMORY = 9,       /* out of memory */
+    LMK_INTERRUPTED = 10, /* stopped by the caller; what was committed stays */
+    LMK_READER = 11       /* the model elsewhere was not reached, refused, or broke off */
 };
 
 struct lmk_error {
@@ -307,6 +308,32 @@ LMK_API enum lmk_status lmk_ask(struct lmk_collection *collection, const char *q
                                 const struct lmk_ask_options *options, struct lmk_answer **answer,
                                 struct lmk_error *error);
 LMK_API void lmk_answer_free(struct lmk_answer *answer);
+
+/* ---- an answer that a model elsewhere writes */
+
+struct lmk_reader_options {
+    const char *url;   /* of an API in the form of OpenAI's, such as http://localhost:8080/v1; or of
+                          its chat completions */
+    const char *model; /* NULL: none is named, which servers with one model accept */
+    const char *key;   /* sent as a bearer token; NULL: none */
+    size_t max_tokens; /* default 512 */
+    float temperature; /* default 0 */
+    uint64_t seed;
+    unsigned seconds; /* of silence after which the reader is given up; default 120 */
+    /* Gets each piece of the answer as it is written, in whole UTF-8 characters; false stops. May
+     * be NULL. */
+    bool (*stream)(void *context, const char *text, size_t size);
+    void *context;
+};
+LMK_API struct lmk_reader_options lmk_reader_defaults(void);
+
+/* Has the reader write `answer->text`, from the passages that lmk_ask found and from nothing else;
+ * "[2]" in it cites answer->passages[1]. `tokens` is 0 then and `log_likelihood` NaN. This alone
+ * uses the network, and loads libcurl for it. Errors, which leave the text as it was: LMK_USAGE (no
+ * URL, or one with a password in it), LMK_READER, LMK_MEMORY. */
+LMK_API enum lmk_status lmk_answer_write(struct lmk_answer *answer, const char *question,
+                                         const struct lmk_reader_options *options,
+                                         struct lmk_error *error);
 
 #ifdef __cplusplus
 }

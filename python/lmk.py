@@ -43,6 +43,7 @@ class Status(enum.IntEnum):
     BUSY = 8
     MEMORY = 9
     INTERRUPTED = 10
+    READER = 11
 
 
 class Mode(enum.IntEnum):
@@ -162,11 +163,17 @@ class _Answer(Structure):
                 ("documents", c_uint64), ("documents_words", c_uint64)]
 
 
+class _ReaderOptions(Structure):
+    _fields_ = [("url", c_char_p), ("model", c_char_p), ("key", c_char_p), ("max_tokens", c_size_t),
+                ("temperature", c_float), ("seed", c_uint64), ("seconds", c_uint), ("stream", _STREAM),
+                ("context", c_void_p)]
+
+
 STRUCTURES = {"lmk_error": _Error, "lmk_part": _Part, "lmk_open_options": _OpenOptions, "lmk_document": _Document,
               "lmk_info": _Info, "lmk_progress": _Progress, "lmk_index_options": _IndexOptions,
               "lmk_index_report": _IndexReport, "lmk_timing": _Timing, "lmk_passage": _Passage,
               "lmk_search_options": _SearchOptions, "lmk_results": _Results, "lmk_ask_options": _AskOptions,
-              "lmk_answer": _Answer}
+              "lmk_answer": _Answer, "lmk_reader_options": _ReaderOptions}
 
 # ---- What callers get: tuples with the names of the structures' fields
 
@@ -258,7 +265,9 @@ def _declare(library):
             ("lmk_results_free", None, [POINTER(_Results)]),
             ("lmk_ask_defaults", _AskOptions, [handle]),
             ("lmk_ask", c_int, [handle, c_char_p, POINTER(_AskOptions), POINTER(POINTER(_Answer)), error]),
-            ("lmk_answer_free", None, [POINTER(_Answer)])):
+            ("lmk_answer_free", None, [POINTER(_Answer)]),
+            ("lmk_reader_defaults", _ReaderOptions, []),
+            ("lmk_answer_write", c_int, [POINTER(_Answer), c_char_p, POINTER(_ReaderOptions), error])):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
 
@@ -440,24 +449,30 @@ class Collection:
         finally:
             _library.lmk_results_free(found)
 
-    def ask(self, question, stream=None, **options):
+    def ask(self, question, stream=None, reader=None, **options):
         """An Answer: the passages read, largest share of attention first, and the text where one was written.
         `stream` is called with each piece of the text and stops by returning False. `options`: those of
-        lmk_ask_options (blocks, mode, generate, ...)."""
+        lmk_ask_options (blocks, mode, generate, ...). `reader`: the URL of a chat-completions server that writes the
+        text, or a dict of lmk_reader_options (url, model, key, ...)."""
         self._needs_model()
         wanted = _set_options(_library.lmk_ask_defaults(self.model._handle), options)
         guard = _Guard(lambda _, text, size: stream(text[:size].decode()))
-        if stream:
-            wanted.stream = _STREAM(guard)
+        called = _STREAM(guard) if stream else _STREAM()
+        if reader:
+            elsewhere = _set_options(_library.lmk_reader_defaults(), {"url": reader} if isinstance(reader, str) else reader)
+            elsewhere.stream, wanted.generate = called, False
+        else:
+            wanted.stream = called
         answer = POINTER(_Answer)()
         try:
             self._do("lmk_ask", question.encode(), byref(wanted), byref(answer))
-        finally:
-            guard.check()
-        try:
-            return _convert(answer[0])
+            if reader:
+                _call("lmk_answer_write", answer, question.encode(), byref(elsewhere))
+            result = _convert(answer[0])
         finally:
             _library.lmk_answer_free(answer)
+            guard.check()
+        return result
 
     def documents(self):
         """The documents, a list of Document in order of id."""

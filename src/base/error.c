@@ -42,9 +42,9 @@ enum lmk_status error_system(struct lmk_error *error, const char *format, ...)
 
 const char *lmk_status_name(enum lmk_status status)
 {
-    static const char *const names[] = {"ok",    "not_found",  "usage",      "input",
-                                        "model", "collection", "corrupt",    "io",
-                                        "busy",  "memory",     "interrupted"};
+    static const char *const names[] = {"ok",    "not_found",  "usage",       "input",
+                                        "model", "collection", "corrupt",     "io",
+                                        "busy",  "memory",     "interrupted", "reader"};
     size_t index = (size_t)status;
     return index < sizeof names / sizeof names[0] ? names[index] : "unknown";
 }

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -16,7 +17,13 @@ os.environ["LMK_LIBRARY"] = os.path.join(BUILD, "liblmk.so")
 os.environ["LMK_MODEL"] = TINY
 import lmk
 
-HEADER = open(os.path.join(REPO, "include", "lmk.h")).read()
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+HEADER = read(os.path.join(REPO, "include", "lmk.h"))
 
 
 def compile_and_run(folder, program):
@@ -156,6 +163,30 @@ class Queries(unittest.TestCase):
             with self.assertRaises(KeyboardInterrupt):
                 collection.ask("Who slept?", generate=True, stream=interrupt)
             self.assertEqual(len(collection.search("zebra", mode="lexical")), 1)
+
+    def test_reader(self):
+        port, requests = (os.path.join(self.folder.name, name) for name in ("port", "requests"))
+        server = subprocess.Popen([sys.executable, os.path.join(REPO, "tests", "cli", "reader-server.py"), port, requests])
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        for _ in range(500):
+            if os.path.exists(port):
+                break
+            time.sleep(0.02)
+        url, pieces = "http://127.0.0.1:" + read(port).strip(), []
+        with lmk.Collection(self.path) as collection:
+            answer = collection.ask("Who slept?", reader=url, stream=pieces.append, blocks=2)
+            self.assertEqual(answer.text, "The caf\u00e9 was closed [2].\nA fox slept [1, 3] [x] [2] there.")
+            self.assertEqual("".join(pieces), answer.text)
+            self.assertEqual(len(answer.passages), 2)
+            collection.ask("Who slept?", reader={"url": url, "model": "m", "key": "k", "max_tokens": 5})
+            request = json.loads(read(requests).splitlines()[-1])
+            self.assertEqual((request["key"], request["body"]["model"], request["body"]["max_tokens"]), ("Bearer k", "m", 5))
+            with self.assertRaises(lmk.Error) as caught:
+                collection.ask("Who slept?", reader=url + "/401")
+            self.assertIs(caught.exception.status, lmk.Status.READER)
+            stopped = collection.ask("Who slept?", reader=url, stream=lambda text: False)
+            self.assertEqual(stopped.text, pieces[0])
 
     def test_documents_and_info(self):
         with lmk.Collection(self.path, model=False) as collection:
