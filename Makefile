@@ -6,12 +6,14 @@
 #   FAISS_DIR=DIR   a FAISS 1.7.3 with the C API: DIR/lib/libfaiss_c.a, DIR/include/faiss/c_api
 #   CC, CFLAGS      compiler and optimisation (-O3 -g)
 #   PREFIX, DESTDIR where "make install" puts things (/usr/local)
+#   LIBDIR          where it puts the libraries (PREFIX/lib)
 #   PYTHON_DIR      where it puts the Python module (PREFIX/share/lmk/python)
 #   V=1             show whole commands
 # The trainer has variables of its own: see "The trainer" below.
 
 VERSION := $(shell sed -n 's/^.define LMK_VERSION "\(.*\)"/\1/p' include/lmk.h)
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 PYTHON_DIR ?= $(PREFIX)/share/lmk/python
 
 BUILD ?= build$(if $(PORTABLE),/portable)$(if $(SANITIZE),/sanitize)
@@ -86,7 +88,7 @@ run = $(if $(V),,@echo "  $(1)  $@" && )
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all manual demo test test-dependencies unit cli-test golden python-test train-test sanitize bench install \
+.PHONY: all manual deb dist demo test test-dependencies unit cli-test golden python-test train-test sanitize bench install \
     uninstall clean format format-check lint help faiss test-programs train-data train-tokenizer train-run train-evaluate \
     train-export train-rank train-curve
 .SECONDARY:
@@ -349,30 +351,66 @@ SHARED_FILES = $(patsubst $(SHARE)/%,%,$(MANUAL_PAGES) $(COMPLETIONS))
 
 ## install: program, model, manual, completions, header, libraries, Python module below DESTDIR/PREFIX
 install: all manual
-	install -d $(INSTALL_ROOT)/bin $(INSTALL_ROOT)/include $(INSTALL_ROOT)/lib/pkgconfig \
+	install -d $(INSTALL_ROOT)/bin $(INSTALL_ROOT)/include $(DESTDIR)$(LIBDIR)/pkgconfig \
 	    $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
 	install -m 755 $(BUILD)/lmk $(INSTALL_ROOT)/bin/lmk
 	install -m 644 include/lmk.h $(INSTALL_ROOT)/include/lmk.h
-	install -m 644 $(BUILD)/liblmk.a $(INSTALL_ROOT)/lib/liblmk.a
-	install -m 755 $(BUILD)/liblmk.so $(INSTALL_ROOT)/lib/liblmk.so.$(VERSION)
-	ln -sf liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0
-	ln -sf liblmk.so.0 $(INSTALL_ROOT)/lib/liblmk.so
+	install -m 644 $(BUILD)/liblmk.a $(DESTDIR)$(LIBDIR)/liblmk.a
+	install -m 755 $(BUILD)/liblmk.so $(DESTDIR)$(LIBDIR)/liblmk.so.$(VERSION)
+	ln -sf liblmk.so.$(VERSION) $(DESTDIR)$(LIBDIR)/liblmk.so.0
+	ln -sf liblmk.so.0 $(DESTDIR)$(LIBDIR)/liblmk.so
 	install -m 644 $(MODEL) $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL))
 	install -D -m 644 python/lmk.py $(DESTDIR)$(PYTHON_DIR)/lmk.py
 	for file in $(SHARED_FILES); do install -D -m 644 $(SHARE)/$$file $(INSTALL_ROOT)/share/$$file; done
 	install -m 644 LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE
 	install -m 644 $(FAISS_DIR)/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
-	    -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' lmk.pc.in >$(INSTALL_ROOT)/lib/pkgconfig/lmk.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|' lmk.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/lmk.pc
 
 ## uninstall: remove what install put there
 uninstall:
-	rm -f $(INSTALL_ROOT)/bin/lmk $(INSTALL_ROOT)/include/lmk.h $(INSTALL_ROOT)/lib/liblmk.a \
-	    $(INSTALL_ROOT)/lib/liblmk.so.$(VERSION) $(INSTALL_ROOT)/lib/liblmk.so.0 \
-	    $(INSTALL_ROOT)/lib/liblmk.so $(INSTALL_ROOT)/lib/pkgconfig/lmk.pc \
+	rm -f $(INSTALL_ROOT)/bin/lmk $(INSTALL_ROOT)/include/lmk.h $(DESTDIR)$(LIBDIR)/liblmk.a \
+	    $(DESTDIR)$(LIBDIR)/liblmk.so.$(VERSION) $(DESTDIR)$(LIBDIR)/liblmk.so.0 \
+	    $(DESTDIR)$(LIBDIR)/liblmk.so $(DESTDIR)$(LIBDIR)/pkgconfig/lmk.pc \
 	    $(INSTALL_ROOT)/share/doc/lmk/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
 	rm -f $(DESTDIR)$(PYTHON_DIR)/lmk.py $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL)) $(SHARED_FILES:%=$(INSTALL_ROOT)/share/%)
 	-rmdir $(DESTDIR)$(PYTHON_DIR) $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
+
+# ---- Packages
+
+comma := ,
+MULTIARCH = $(shell $(CC) -print-multiarch)
+DEB = $(BUILD)/lmk_$(VERSION)_$(shell dpkg --print-architecture).deb
+DEB_LIBDIR = /usr/lib/$(MULTIARCH)
+DIST := $(BUILD)/lmk-$(VERSION)-linux-$(shell uname -m)
+# A package names who answers for it: as for Debian's own tools, DEBFULLNAME and DEBEMAIL say who.
+MAINTAINER = $(or $(DEBFULLNAME),lmk) <$(or $(DEBEMAIL),lmk@$(shell hostname).invalid)>
+# The date in what is built, so that the same source gives the same files.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y include/lmk.h)
+
+# Links program and library anew, below folder $(1), with $(2) instead of the path to OpenBLAS here.
+UNPLACED_LIBS = $(filter-out -Wl$(comma)-rpath%,$(PRIVATE_LIBS))
+define relink
+	$(CC) $(LDFLAGS) -o $(1)/bin/lmk $(2) $(CLI_OBJECTS) $(BUILD)/liblmk.a $(UNPLACED_LIBS)
+	$(CC) -shared $(LDFLAGS) -o $(3)/liblmk.so.$(VERSION) -Wl,-soname,liblmk.so.0 -Wl,--exclude-libs,ALL \
+	    $(2) $(LIBRARY_OBJECTS) $(filter %.a,$(FAISS_LIBRARIES)) $(UNPLACED_LIBS)
+endef
+
+## deb: a Debian package with program, libraries and Python module, in build/
+deb: all manual
+	rm -rf $(BUILD)/deb
+	@+$(MAKE) --no-print-directory install DESTDIR=$(abspath $(BUILD))/deb PREFIX=/usr \
+	    LIBDIR=$(DEB_LIBDIR) PYTHON_DIR=/usr/lib/python3/dist-packages >/dev/null
+	$(call relink,$(BUILD)/deb/usr,-Wl$(comma)-rpath$(comma)$(DEB_LIBDIR)/lmk,$(BUILD)/deb$(DEB_LIBDIR))
+	packaging/deb $(abspath $(BUILD))/deb $(VERSION) "$(MAINTAINER)" $(DEB)
+
+## dist: a release tarball that runs where it is unpacked, in build/
+# DT_RPATH holds for the libraries of libraries too, DT_RUNPATH does not.
+dist: all manual
+	rm -rf $(DIST)
+	@+$(MAKE) --no-print-directory install DESTDIR=$(abspath $(DIST)) PREFIX= >/dev/null
+	$(call relink,$(DIST),-Wl$(comma)--disable-new-dtags '-Wl$(comma)-rpath$(comma)$$ORIGIN/../lib',$(DIST)/lib)
+	LD_LIBRARY_PATH=$(OPENBLAS_DIR) packaging/dist $(DIST) $(DIST).tar.gz
 
 # ---- Housekeeping
 
