@@ -88,7 +88,7 @@ run = $(if $(V),,@echo "  $(1)  $@" && )
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all manual deb dist demo test test-dependencies unit cli-test golden python-test train-test sanitize bench install \
+.PHONY: all manual deb dist package-test demo test test-dependencies unit cli-test golden python-test train-test sanitize bench install \
     uninstall clean format format-check lint help faiss test-programs train-data train-tokenizer train-run train-evaluate \
     train-export train-rank train-curve
 .SECONDARY:
@@ -386,33 +386,40 @@ DIST := $(BUILD)/lmk-$(VERSION)-linux-$(shell uname -m)
 # A package names who answers for it: as for Debian's own tools, DEBFULLNAME and DEBEMAIL say who.
 MAINTAINER = $(or $(DEBFULLNAME),lmk) <$(or $(DEBEMAIL),lmk@$(shell hostname).invalid)>
 # The date in what is built, so that the same source gives the same files.
+export XZ_LEVEL
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y include/lmk.h)
 
 # Links program and library anew, below folder $(1), with $(2) instead of the path to OpenBLAS here.
 UNPLACED_LIBS = $(filter-out -Wl$(comma)-rpath%,$(PRIVATE_LIBS))
 define relink
-	$(CC) $(LDFLAGS) -o $(1)/bin/lmk $(2) $(CLI_OBJECTS) $(BUILD)/liblmk.a $(UNPLACED_LIBS)
-	$(CC) -shared $(LDFLAGS) -o $(3)/liblmk.so.$(VERSION) -Wl,-soname,liblmk.so.0 -Wl,--exclude-libs,ALL \
+	$(call run,LINK)$(CC) $(LDFLAGS) -o $(1)/bin/lmk $(2) $(CLI_OBJECTS) $(BUILD)/liblmk.a $(UNPLACED_LIBS)
+	$(call run,LINK)$(CC) -shared $(LDFLAGS) -o $(3)/liblmk.so.$(VERSION) -Wl,-soname,liblmk.so.0 -Wl,--exclude-libs,ALL \
 	    $(2) $(LIBRARY_OBJECTS) $(filter %.a,$(FAISS_LIBRARIES)) $(UNPLACED_LIBS)
 endef
 
 ## deb: a Debian package with program, libraries and Python module, in build/
 deb: all manual
-	rm -rf $(BUILD)/deb
+	@rm -rf $(BUILD)/deb
 	@+$(MAKE) --no-print-directory install DESTDIR=$(abspath $(BUILD))/deb PREFIX=/usr \
 	    LIBDIR=$(DEB_LIBDIR) PYTHON_DIR=/usr/lib/python3/dist-packages >/dev/null
 	$(call relink,$(BUILD)/deb/usr,-Wl$(comma)-rpath$(comma)$(DEB_LIBDIR)/lmk,$(BUILD)/deb$(DEB_LIBDIR))
-	packaging/deb $(abspath $(BUILD))/deb $(VERSION) "$(MAINTAINER)" $(DEB)
+	$(call run,DEB )packaging/deb $(abspath $(BUILD))/deb $(VERSION) "$(MAINTAINER)" $(DEB)
 
 ## dist: a release tarball that runs where it is unpacked, in build/
 # DT_RPATH holds for the libraries of libraries too, DT_RUNPATH does not.
 dist: all manual
-	rm -rf $(DIST)
+	@rm -rf $(DIST)
 	@+$(MAKE) --no-print-directory install DESTDIR=$(abspath $(DIST)) PREFIX= >/dev/null
 	$(call relink,$(DIST),-Wl$(comma)--disable-new-dtags '-Wl$(comma)-rpath$(comma)$$ORIGIN/../lib',$(DIST)/lib)
-	LD_LIBRARY_PATH=$(OPENBLAS_DIR) packaging/dist $(DIST) $(DIST).tar.gz
+	$(call run,TAR )LD_LIBRARY_PATH=$(OPENBLAS_DIR) packaging/dist $(DIST) $(DIST).tar.gz
 
 # ---- Housekeeping
+
+## package-test: make both, and try them
+package-test: test-dependencies
+	@./quickstart --packages lintian
+	@+$(SUBMAKE) deb dist XZ_LEVEL=0
+	@tests/package/run $(DEB) $(DIST).tar.gz
 
 ## clean: remove everything built here (FAISS stays in its cache)
 clean:

@@ -10,12 +10,15 @@
 
 #define MOST_WORDS 32
 
-/* The number of the line that holds byte `offset`. */
+/* The number of the line that holds byte `offset`; 0 in a file with a NUL before it. */
 static uint64_t line_of(FILE *file, uint64_t offset)
 {
     uint64_t line = 1;
-    for (int c; offset && (c = getc(file)) != EOF; offset--)
+    for (int c; offset && (c = getc(file)) != EOF; offset--) {
+        if (!c)
+            return 0;
         line += c == '\n';
+    }
     return line;
 }
 
@@ -101,7 +104,9 @@ enum lmk_status place_open(const struct place *place, const char *opener, struct
     char *words[MOST_WORDS + 1] = {0};
     int count = 0;
     enum lmk_status status = LMK_OK;
-    if (!opener)
+    if (!opener && !place->line)
+        opener = "xdg-open {file}";
+    else if (!opener)
         default_opener(pager);
     for (const char *at = opener ? opener : pager; *at && count < MOST_WORDS && !status;) {
         size_t size = strcspn(at, " ");

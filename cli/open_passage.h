@@ -4,7 +4,8 @@
 
 #include "lmk.h"
 
-/* The passage's place: its file, and the line (from 1) of the marked sentence or of its start. */
+/* The passage's place: its file, and the line (from 1) of the marked sentence or of its start; 0
+ * where the file is no text. */
 struct place {
     char *path;
     uint64_t line;
@@ -17,7 +18,8 @@ enum lmk_status place_find(struct place *place, const struct lmk_passage *passag
 void place_release(struct place *place);
 
 /* Becomes the program that shows the place: `opener`, a command whose {file} and {line} stand for
- * them; NULL: $PAGER or less. Returns only where it cannot. */
+ * them; NULL: $PAGER or less, and the desktop's program for what is no text. Returns only where it
+ * cannot. */
 enum lmk_status place_open(const struct place *place, const char *opener, struct lmk_error *error);
 
 #endif

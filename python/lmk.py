@@ -90,8 +90,8 @@ class _OpenOptions(Structure):
 
 class _Document(Structure):
     _fields_ = [("id", c_uint64), ("path", c_char_p), ("title", c_char_p), ("author", c_char_p),
-                ("language", c_char_p), ("kind", c_char_p), ("metadata", c_char_p), ("blocks", c_uint64), ("tokens", c_uint64),
-                ("source_bytes", c_uint64), ("text_bytes", c_uint64), ("state", c_char_p), ("tier", c_char_p),
+                ("language", c_char_p), ("kind", c_char_p), ("metadata", c_char_p), ("blocks", c_uint64),
+                ("tokens", c_uint64), ("source_bytes", c_uint64), ("text_bytes", c_uint64), ("state", c_char_p), ("tier", c_char_p),
                 ("hash", c_char * 33)]
 
 
@@ -137,18 +137,29 @@ class _Passage(Structure):
                 ("source_start", c_uint64), ("source_end", c_uint64), ("text", c_char_p),
                 ("mark_start", c_size_t), ("mark_end", c_size_t),
                 ("mark_source_start", c_uint64), ("mark_source_end", c_uint64), ("score", c_double),
+                ("landmark_part", c_double), ("lexical_part", c_double), ("attention_part", c_double),
                 ("landmark_score", c_double), ("lexical_score", c_double), ("attention_score", c_double),
                 ("share", c_double), ("mark_share", c_double)]
 
 
 class _SearchOptions(Structure):
     _fields_ = [("top", c_size_t), ("candidates", c_size_t), ("blocks", c_size_t), ("granularity", c_int),
-                ("mode", c_int), ("per_document", c_size_t), ("merge", c_bool), ("most_matches", c_uint64)]
+                ("mode", c_int), ("per_document", c_size_t), ("merge", c_bool), ("most_matches", c_uint64),
+                ("features", c_bool)]
+
+
+class _Candidate(Structure):
+    _fields_ = ([(name, c_uint64) for name in ("document", "block", "source_start", "source_end")] +
+                [(name, c_double) for name in (
+                    "score", "landmark_score", "lexical_score", "landmark_z", "lexical_z")] +
+                [("heads", POINTER(c_float))])
 
 
 class _Results(Structure):
     _fields_ = [("count", c_size_t), ("passages", POINTER(_Passage)), ("timing", _Timing),
-                ("documents_ready", c_uint64), ("documents", c_uint64), ("documents_words", c_uint64)]
+                ("documents_ready", c_uint64), ("documents", c_uint64), ("documents_words", c_uint64),
+                ("candidate_count", c_size_t), ("heads", c_size_t), ("candidates", POINTER(_Candidate)),
+                ("candidate_heads", POINTER(c_float))]
 
 
 class _AskOptions(Structure):
@@ -172,7 +183,7 @@ class _ReaderOptions(Structure):
 STRUCTURES = {"lmk_error": _Error, "lmk_part": _Part, "lmk_open_options": _OpenOptions, "lmk_document": _Document,
               "lmk_info": _Info, "lmk_progress": _Progress, "lmk_index_options": _IndexOptions,
               "lmk_index_report": _IndexReport, "lmk_timing": _Timing, "lmk_passage": _Passage,
-              "lmk_search_options": _SearchOptions, "lmk_results": _Results, "lmk_ask_options": _AskOptions,
+              "lmk_candidate": _Candidate, "lmk_search_options": _SearchOptions, "lmk_results": _Results, "lmk_ask_options": _AskOptions,
               "lmk_answer": _Answer, "lmk_reader_options": _ReaderOptions}
 
 # ---- What callers get: tuples with the names of the structures' fields
@@ -188,7 +199,8 @@ Info = _named("Info", _Info)
 Progress = _named("Progress", _Progress)
 IndexReport = _named("IndexReport", _IndexReport)
 Timing = _named("Timing", _Timing)
-Results = _named("Results", _Results, without=["count"])
+# What a model's weights for ranking are fitted on, `lmk search --features` gives.
+Results = _named("Results", _Results, without=["count", "candidate_count", "heads", "candidates", "candidate_heads"])
 Answer = _named("Answer", _Answer, without=["count"])
 
 
@@ -217,13 +229,13 @@ def _convert(value):
     if not isinstance(value, Structure):
         return value
     fields = {}
-    for name, _ in value._fields_:
+    kind = _TYPES[type(value)]
+    for name in kind._fields:
         field = getattr(value, name)
         if name == "passages":
             field = [_convert(field[i]) for i in range(value.count)]
         fields[name] = json.loads(field) if name == "metadata" else _convert(field)
-    kind = _TYPES[type(value)]
-    return kind(**{name: fields[name] for name in kind._fields})
+    return kind(**fields)
 
 
 # ---- The library
@@ -291,7 +303,7 @@ def _set_options(options, values):
     """Puts keywords into a structure of options; a name of an enumeration's member may be in lower case."""
     enumerations = {"mode": Mode, "granularity": Granularity, "tier": Tier}
     for name, value in values.items():
-        if name not in dict(options._fields_) or name in ("stream", "context"):
+        if name not in dict(options._fields_) or name in ("stream", "context", "features"):
             raise TypeError("there is no option %r" % name)
         if name in enumerations and isinstance(value, str):
             try:

@@ -4,7 +4,8 @@
     python3 python/trec_run.py COLLECTION QUERIES [--top N] [--mode MODE] [--tag NAME] >run.txt
 
 QUERIES has a query a line: its number, a tab, and its text. Each line of the run is "query Q0 document rank score tag",
-as trec_eval reads it. A document is named by the name of its file, or by its title with --title; spaces become "_".
+as trec_eval reads it. A document of a JSON lines file is named by its "_id", any other by the name of its file, or with
+--title by its title; spaces become "_".
 """
 import argparse
 import os
@@ -21,6 +22,12 @@ def read_queries(path):
             if not tab or not name or not text.strip():
                 sys.exit("%s, line %d: not a query's number, a tab, and its text." % (path, number))
             yield name, text
+
+
+def document_name(passage, title):
+    if title:
+        return passage.title
+    return str(passage.metadata.get("_id") or os.path.basename(passage.path))
 
 
 def main():
@@ -41,8 +48,8 @@ def main():
                 if passage.document in seen:
                     continue
                 seen.add(passage.document)
-                name = passage.title if arguments.title else os.path.basename(passage.path)
-                print(query, "Q0", "_".join(name.split()), len(seen), "%.6f" % passage.score, arguments.tag)
+                name = "_".join(document_name(passage, arguments.title).split())
+                print(query, "Q0", name, len(seen), "%.6f" % passage.score, arguments.tag)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,16 @@ PAGER="./less -S" search --open 1 zebra | sed 's/+[0-9]*/+LINE/'
 echo "---- LMK_OPENER; the option goes first"
 LMK_OPENER="echo read {file}" search --open 1 zebra
 LMK_OPENER=false search --open 1 --opener "echo {file}{file} {nothing}" zebra
+echo "---- a line of a file with several documents; a file that is no text"
+story 3 4 | tr -d '\n"' | sed 's/.*/{"_id": "a\/1", "text": "&"}/' >books/lines.jsonl
+printf '\n{"_id": "two", "text": "The okapi hid behind a tree and waited for the rain to stop."}\n' >>books/lines.jsonl
+index -c a.lmk books/lines.jsonl
+search --open 1 --opener "echo {file} {line}" okapi
+gzip -c books/lines.jsonl >books/packed.jsonl.gz
+index -c b.lmk books/packed.jsonl.gz
+mkdir bin
+ln -s /bin/echo bin/xdg-open
+PATH=$here/bin:$PATH "$LMK" search -q -c b.lmk --mode lexical --open 1 okapi | plain
 echo "---- refused"
 try "$LMK" search -q -c a.lmk --mode lexical --open 7 zebra
 try "$LMK" search -q -c a.lmk --open 0 zebra
