@@ -60,7 +60,8 @@ OPENBLAS := -lopenblas
 ifneq ($(OPENBLAS_DIR),)
 OPENBLAS := -L$(OPENBLAS_DIR) -Wl,-rpath,$(OPENBLAS_DIR) -lopenblas
 endif
-PRIVATE_LIBS := $(FAISS_SHARED) -llmdb -lsqlite3 -lcjson -larchive $(OPENBLAS) -lstdc++ -lgomp -lpthread -lm
+LIBXML2_INCLUDES := -isystem /usr/include/libxml2
+PRIVATE_LIBS := $(FAISS_SHARED) -llmdb -lsqlite3 -lcjson -larchive -lxml2 $(OPENBLAS) -lstdc++ -lgomp -lpthread -lm
 
 LIBRARY_SOURCES := $(wildcard src/base/*.c src/text/*.c src/model/*.c index/*.c)
 ifdef PORTABLE
@@ -122,6 +123,7 @@ $(OBJECT_DIR)/src/model/%_avx512vnni.o: MACHINE += $(AVX512) -mavx512vnni
 $(OBJECT_DIR)/cli/main.o $(OBJECT_DIR)/src/base/processor.o: MACHINE := $(filter -D%,$(MACHINE))
 
 $(OBJECT_DIR)/index/%.o: INCLUDES += $(FAISS_INCLUDES)
+$(OBJECT_DIR)/src/text/%.o: INCLUDES += $(LIBXML2_INCLUDES)
 $(patsubst %.c,$(OBJECT_DIR)/%.o,$(filter index/%,$(LIBRARY_SOURCES))): | $(FAISS_LIBRARY)
 
 $(OBJECT_DIR)/%.o: %.c Makefile
@@ -435,7 +437,7 @@ format-check:
 
 ## lint: clang-tidy over all C files
 # gcc's omp.h stands in for clang's; clang 14 does not know one of its attributes.
-LINT_FLAGS = $(STANDARD) $(WARNINGS) $(INCLUDES) $(FAISS_INCLUDES) -isystem $(BUILD)/lint \
+LINT_FLAGS = $(STANDARD) $(WARNINGS) $(INCLUDES) $(FAISS_INCLUDES) $(LIBXML2_INCLUDES) -isystem $(BUILD)/lint \
     -Wno-unknown-pragmas $(OPENMP) $(MACHINE) $(AVX512) -mavx512bf16 -mavx512vnni
 lint: | $(FAISS_LIBRARY)
 	@mkdir -p $(BUILD)/lint

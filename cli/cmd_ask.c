@@ -65,8 +65,8 @@ static void print_sentence(const struct lmk_passage *passage)
     free(text);
     fputs("    ", stdout);
     output_heading(passage->title, passage->author, passage->path);
-    printf(", bytes %llu-%llu\n", (unsigned long long)passage->mark_source_start,
-           (unsigned long long)passage->mark_source_end);
+    output_place(passage, true);
+    putchar('\n');
 }
 
 static void print_sentences(const struct lmk_answer *answer)

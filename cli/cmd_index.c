@@ -108,6 +108,8 @@ static enum lmk_status print_json(const struct lmk_index_report *report, struct 
     cJSON_AddNumberToObject(object, "documents_replaced", (double)report->documents_replaced);
     cJSON_AddNumberToObject(object, "invalid_bytes", (double)report->invalid_bytes);
     cJSON_AddNumberToObject(object, "documents_invalid", (double)report->documents_invalid);
+    cJSON_AddNumberToObject(object, "documents_foreign", (double)report->documents_foreign);
+    cJSON_AddStringToObject(object, "languages", report->languages);
     cJSON_AddNumberToObject(object, "documents", (double)report->documents);
     cJSON_AddNumberToObject(object, "tokens", (double)report->tokens);
     cJSON_AddNumberToObject(object, "seconds", report->seconds);
@@ -128,9 +130,12 @@ static void print_report(const struct lmk_index_report *report)
            (unsigned long long)report->files_skipped, grouped(report->tokens, tokens),
            report->seconds, grouped((uint64_t)report->tokens_per_second, speed));
     if (report->invalid_bytes)
-        printf("%s bytes were no valid text and were replaced, in %llu of the new documents\n",
-               grouped(report->invalid_bytes, bytes),
-               (unsigned long long)report->documents_invalid);
+        printf(
+            "bytes that were no valid text, and were replaced: %s, in %llu of the new documents\n",
+            grouped(report->invalid_bytes, bytes), (unsigned long long)report->documents_invalid);
+    if (report->documents_foreign)
+        printf("not in English, and found by their words: %llu of the new documents (%s)\n",
+               (unsigned long long)report->documents_foreign, report->languages);
 }
 
 static enum lmk_status print_summary(const struct arguments *arguments,

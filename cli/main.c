@@ -14,10 +14,10 @@
 const struct command commands[] = {
     {"index", command_index, "PATH...",
      "add books to a collection, or go on where it was interrupted",
-     "Folders are walked for text (.txt), Markdown (.md) and JSON lines with \"_id\", \"title\" "
-     "and "
-     "\"text\" (.jsonl), also compressed (.gz, .bz2, .xz, .zst). Texts that the collection has are "
-     "skipped, changed ones replaced.\n"
+     "Folders are walked for text (.txt), Markdown (.md), web pages (.html), EPUB and JSON lines "
+     "with \"_id\", \"title\" and \"text\" (.jsonl), also compressed (.gz, .bz2, .xz, .zst). Texts "
+     "that "
+     "the collection has are skipped, changed ones replaced.\n"
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",
      "Prints the passages that fit the query best, by the attention to their landmarks and by "
@@ -97,8 +97,8 @@ static void print_versions(void)
     const struct lmk_part *part = lmk_parts();
     printf("%s %s\n", part->name, part->version);
     for (part++; part->name; part++)
-        printf("  %-8s %s\n", part->name, part->version);
-    printf("  %-8s %s\n", "cJSON", cJSON_Version());
+        printf("  %-10s %s\n", part->name, part->version);
+    printf("  %-10s %s\n", "cJSON", cJSON_Version());
 }
 
 /* The exit code: results that could not be written are a failure too. */

@@ -119,7 +119,16 @@ cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask)
     cJSON_AddStringToObject(object, "path", passage->path);
     cJSON_AddStringToObject(object, "title", passage->title);
     cJSON_AddStringToObject(object, "author", passage->author);
-    cJSON_AddItemToObject(object, "metadata", json_metadata(passage->metadata));
+    cJSON *metadata = json_metadata(passage->metadata);
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata,
+                                            "chapters"); /* `heading` is the one that counts */
+    cJSON_AddItemToObject(object, "metadata", metadata);
+    if (passage->chapter)
+        cJSON_AddNumberToObject(object, "chapter", passage->chapter);
+    if (passage->heading[0])
+        cJSON_AddStringToObject(object, "heading", passage->heading);
+    if (passage->page)
+        cJSON_AddNumberToObject(object, "page", passage->page);
     cJSON_AddNumberToObject(object, "source_start", (double)passage->source_start);
     cJSON_AddNumberToObject(object, "source_end", (double)passage->source_end);
     cJSON_AddStringToObject(object, "text", passage->text);
@@ -256,15 +265,31 @@ void output_heading(const char *title, const char *author, const char *path)
     }
 }
 
+void output_place(const struct lmk_passage *passage, bool mark)
+{
+    if (passage->page)
+        printf(", page %u", passage->page);
+    else if (passage->heading[0]) {
+        fputs(", \u201c", stdout);
+        output_safely(stdout, passage->heading);
+        fputs("\u201d", stdout);
+    } else if (passage->chapter)
+        printf(", chapter %u", passage->chapter);
+    else
+        printf(", bytes %llu-%llu",
+               (unsigned long long)(mark ? passage->mark_source_start : passage->source_start),
+               (unsigned long long)(mark ? passage->mark_source_end : passage->source_end));
+}
+
 void output_passage(const struct lmk_passage *passage, const char *note, int indent)
 {
     bool colours = output_colours();
     fputs(colours ? "\033[1;36m" : "", stdout);
     output_heading(passage->title, passage->author, passage->path);
-    printf("%s%s\n%*s%s%s, bytes %llu-%llu%s\n", colours ? PLAIN : "", note, indent, "",
-           colours ? "\033[2m" : "", output_path(passage->path),
-           (unsigned long long)passage->source_start, (unsigned long long)passage->source_end,
-           colours ? PLAIN : "");
+    printf("%s%s\n%*s%s%s", colours ? PLAIN : "", note, indent, "", colours ? "\033[2m" : "",
+           output_path(passage->path));
+    output_place(passage, false);
+    puts(colours ? PLAIN : "");
     output_text(passage->text, passage->mark_start, passage->mark_end, indent);
     putchar('\n');
 }

@@ -108,7 +108,7 @@ struct lmk_document {
     const char *title; /* never NULL, may be empty; so author, language, kind */
     const char *author;
     const char *language; /* BCP 47, "" if unknown */
-    const char *kind;     /* "text", "markdown", "jsonl" */
+    const char *kind;     /* "text", "markdown", "html", "epub", "jsonl" */
     const char *metadata; /* a JSON object: what else the source says */
     uint64_t blocks, tokens;
     uint64_t source_bytes, text_bytes; /* in the file; after normalisation */
@@ -181,6 +181,8 @@ struct lmk_index_report {
     uint64_t files_skipped;                    /* left out: files, and parts of files */
     uint64_t invalid_bytes, documents_invalid; /* bytes replaced by U+FFFD, new documents with some
                                                 */
+    uint64_t documents_foreign;                /* new ones in other languages than English, */
+    char languages[120];                       /* named with their counts: "fr 3, de 1" */
     uint64_t documents, tokens;                /* indexed by the model in this call */
     double seconds;                            /* of the whole call */
     double model_seconds;                      /* running the model */
@@ -211,7 +213,10 @@ struct lmk_passage {
     uint64_t best_block;      /* the one of them that the scores and the mark belong to */
     const char *path, *title, *author;
     const char *metadata;              /* a JSON object, see lmk_document */
-    uint64_t source_start, source_end; /* byte range in the source */
+    uint32_t chapter, page;            /* of the best block, from 1; 0: the source has none */
+    const char *heading;               /* of the chapter, may be empty */
+    uint64_t source_start, source_end; /* byte range in the source; where that is no text (HTML,
+                                          EPUB, PDF), in the text taken from it */
     const char *text;                  /* normalised text around the hit, UTF-8 */
     size_t mark_start,
         mark_end; /* bytes of `text` that the question's attention rests on: a sentence */

@@ -96,3 +96,16 @@ enum lmk_status document_blocks_make(struct document_blocks *result, const struc
     cut(result, model, text);
     return LMK_OK;
 }
+
+void document_blocks_place(struct document_blocks *blocks, const struct normalised_text *text,
+                           const struct source_place *places, size_t place_count)
+{
+    size_t at = 0; /* places passed */
+    for (size_t b = 0; b < blocks->block_count; b++) {
+        struct block_text *block = &blocks->blocks[b];
+        uint64_t middle = normalised_source(text, block->text_start + block->text_size / 2);
+        while (at < place_count && places[at].source <= middle)
+            at++;
+        block->place = at ? places[at - 1].place : 0;
+    }
+}

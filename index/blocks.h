@@ -4,6 +4,7 @@
 
 #include "index/store.h"
 #include "src/model/model.h"
+#include "src/text/reader.h"
 
 struct document_blocks {
     struct block_text
@@ -16,6 +17,9 @@ struct document_blocks {
 
 enum lmk_status document_blocks_make(struct document_blocks *result, const struct lmk_model *model,
                                      const struct normalised_text *text, struct lmk_error *error);
+/* Gives each block the place that its middle lies in. `text` is what the blocks were made of. */
+void document_blocks_place(struct document_blocks *blocks, const struct normalised_text *text,
+                           const struct source_place *places, size_t place_count);
 void document_blocks_release(struct document_blocks *blocks);
 
 #endif

@@ -2,8 +2,10 @@
 #include "index/ingest.h"
 #include "src/text/reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -22,6 +24,13 @@ struct copy {
     char *path; /* owned */
 };
 
+/* New documents in a language other than English; the last counts those that have no place. */
+#define LANGUAGES_COUNTED 8
+struct language_count {
+    char tag[9];
+    uint64_t documents;
+};
+
 struct texts {
     struct ingest *ingest;
     struct store_view *view;   /* of what is committed */
@@ -33,7 +42,8 @@ struct texts {
     size_t dropped_count;
     uint64_t bytes;
     struct buffer copies; /* struct copy, of the whole run */
-    struct buffer seen;   /* a bit for each id: documents that the file at hand holds */
+    struct language_count languages[LANGUAGES_COUNTED];
+    struct buffer seen; /* a bit for each id: documents that the file at hand holds */
 };
 
 /* The file at hand. */
@@ -218,6 +228,43 @@ static enum lmk_status find_text(struct texts *texts, const unsigned char hash[H
     return take_known(texts, path, &document, elsewhere, error);
 }
 
+/* The model reads English. */
+static void count_language(struct texts *texts, const char *language)
+{
+    size_t size = strcspn(language, "-_"), at = 0;
+    if (!size || size >= sizeof texts->languages[0].tag ||
+        (size == 2 && !strncasecmp(language, "en", 2)) || !strncasecmp(language, "eng", size))
+        return;
+    texts->ingest->report->documents_foreign++;
+    while (at < LANGUAGES_COUNTED - 1 && texts->languages[at].tag[0] &&
+           (strncasecmp(texts->languages[at].tag, language, size) != 0 ||
+            texts->languages[at].tag[size]))
+        at++;
+    struct language_count *count = &texts->languages[at];
+    if (!count->documents)
+        memcpy(count->tag, at == LANGUAGES_COUNTED - 1 ? "others" : language,
+               at == LANGUAGES_COUNTED - 1 ? sizeof "others" : size);
+    count->documents++;
+}
+
+static int by_documents(const void *left, const void *right)
+{
+    uint64_t a = ((const struct language_count *)left)->documents,
+             b = ((const struct language_count *)right)->documents;
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+static void name_languages(struct texts *texts)
+{
+    char *names = texts->ingest->report->languages;
+    size_t room = sizeof texts->ingest->report->languages, at = 0;
+    qsort(texts->languages, LANGUAGES_COUNTED, sizeof texts->languages[0], by_documents);
+    for (size_t i = 0; i < LANGUAGES_COUNTED && texts->languages[i].documents && at < room; i++)
+        at += (size_t)snprintf(names + at, room - at, "%s%s %llu", at ? ", " : "",
+                               texts->languages[i].tag,
+                               (unsigned long long)texts->languages[i].documents);
+}
+
 static int64_t now_ns(void)
 {
     struct timespec now;
@@ -234,6 +281,7 @@ static enum lmk_status add(struct texts *texts, const struct source_document *so
     enum lmk_status status = document_blocks_make(&blocks, collection->model, &source->text, error);
     if (status)
         return status;
+    document_blocks_place(&blocks, &source->text, source->places, source->place_count);
     struct document document = {
         .state = DOCUMENT_TEXT,
         .tier = store_settings(collection->store)->tier,
@@ -263,6 +311,7 @@ static enum lmk_status add(struct texts *texts, const struct source_document *so
     struct lmk_index_report *report = texts->ingest->report;
     report->invalid_bytes += source->text.invalid_bytes;
     report->documents_invalid += source->text.invalid_bytes > 0;
+    count_language(texts, source->language);
     return LMK_OK;
 }
 
@@ -523,6 +572,7 @@ enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *file
     ingest->progress = (struct lmk_progress){.stage = "reading", .documents_total = files->count};
     ingest->stage_started = ingest_clock();
     enum lmk_status status = ingest_files(texts, files, error);
+    name_languages(texts);
     abandon(texts);
     release_copies(texts);
     buffer_release(&texts->seen);

@@ -2,6 +2,7 @@
 
 #include "src/text/sentences.h"
 
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct surroundings {
     struct buffer tokens;          /* of the best one */
     uint64_t source_end;           /* of the last block */
     bool starts_document;          /* the best one */
+    uint32_t place;                /* of the best one */
 };
 
 static enum lmk_status add_block(struct surroundings *around,
@@ -45,6 +47,7 @@ static enum lmk_status add_block(struct surroundings *around,
         around->block_start = before;
         around->block_end = around->text.size;
         around->starts_document = first;
+        around->place = text.place;
     }
     return status;
 }
@@ -135,6 +138,25 @@ static size_t readable_end(const char *text, size_t size, size_t block_end)
     return end;
 }
 
+/* The heading of chapter `place`, owned; NULL: out of memory. */
+static char *find_heading(const char *metadata, uint32_t place)
+{
+    cJSON *object = cJSON_Parse(metadata);
+    const cJSON *chapters = cJSON_GetObjectItemCaseSensitive(object, "chapters");
+    const cJSON *heading = place ? cJSON_GetArrayItem(chapters, (int)place - 1) : NULL;
+    char *found = strdup(cJSON_IsString(heading) ? heading->valuestring : "");
+    cJSON_Delete(object);
+    return found;
+}
+
+static void set_place(struct lmk_passage *passage, const struct document *document, uint32_t place)
+{
+    bool paged = !strcmp(document->kind, "pdf");
+    passage->page = paged ? place : 0;
+    passage->chapter = paged ? 0 : place;
+    passage->heading = find_heading(document->metadata, passage->chapter);
+}
+
 static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collection *collection,
                             const struct document *document, const struct surroundings *around,
                             const float *token_scores, struct lmk_error *error)
@@ -148,8 +170,9 @@ static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collec
     passage->title = strdup(document->title);
     passage->author = strdup(document->author);
     passage->metadata = strdup(document->metadata);
+    set_place(passage, document, around->place);
     if (!passage->text || !passage->path || !passage->title || !passage->author ||
-        !passage->metadata)
+        !passage->metadata || !passage->heading)
         return error_memory(error, size);
     passage->document = document->id;
     passage->source_start = source_of(around, start);
@@ -209,5 +232,6 @@ void passage_release(struct lmk_passage *passage)
     free((char *)(uintptr_t)passage->title);
     free((char *)(uintptr_t)passage->author);
     free((char *)(uintptr_t)passage->metadata);
+    free((char *)(uintptr_t)passage->heading);
     free((char *)(uintptr_t)passage->text);
 }

@@ -129,6 +129,60 @@ enum lmk_status encoding_decode(struct decoded_text *decoded, struct slice bytes
     return status;
 }
 
+/* ---- Conversion without a map */
+
+static enum lmk_status append_utf8(struct buffer *text, struct slice bytes, uint64_t *invalid_bytes,
+                                   struct lmk_error *error)
+{
+    struct utf8_held held = {0};
+    uint64_t characters, ill_formed, others;
+    count_others(bytes, &characters, &ill_formed, &others);
+    *invalid_bytes += ill_formed;
+    enum lmk_status status = utf8_append(&held, bytes.text, bytes.size, text, error);
+    return status ? status : utf8_finish(&held, text, error);
+}
+
+static enum lmk_status convert(iconv_t conversion, struct buffer *text, struct slice bytes,
+                               uint64_t *invalid_bytes, struct lmk_error *error)
+{
+    char *in = (char *)(uintptr_t)bytes.text, piece[4096];
+    size_t in_left = bytes.size;
+    enum lmk_status status = LMK_OK;
+    while (in_left && !status) {
+        char *out = piece;
+        size_t out_left = sizeof piece;
+        size_t result = iconv(conversion, &in, &in_left, &out, &out_left);
+        int reason = result == (size_t)-1 ? errno : 0;
+        status = buffer_append(text, piece, (size_t)(out - piece), error);
+        if (reason == 0 || reason == E2BIG || status)
+            continue;
+        status = buffer_append(text, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT), error);
+        in++;
+        in_left--;
+        ++*invalid_bytes;
+    }
+    return status;
+}
+
+enum lmk_status encoding_convert(struct buffer *text, struct slice bytes, const char *encoding,
+                                 uint64_t *invalid_bytes, struct lmk_error *error)
+{
+    size_t start = text->size;
+    if (bytes.size >= 3 && !memcmp(bytes.text, "\xEF\xBB\xBF", 3))
+        bytes = slice_after(bytes, 3);
+    if (!strcmp(encoding, "UTF-8"))
+        return append_utf8(text, bytes, invalid_bytes, error);
+    iconv_t conversion = iconv_open("UTF-8", encoding);
+    if (conversion == (iconv_t)-1)
+        return error_set(error, LMK_INPUT, "This system cannot decode the encoding %s.", encoding);
+    enum lmk_status status = convert(conversion, text, bytes, invalid_bytes, error);
+    iconv_close(conversion);
+    for (size_t i = start; i < text->size; i++)
+        if (!text->data[i])
+            text->data[i] = ' ';
+    return status;
+}
+
 void decoded_text_release(struct decoded_text *decoded)
 {
     buffer_release(&decoded->text);

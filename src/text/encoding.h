@@ -25,4 +25,10 @@ enum lmk_status encoding_decode(struct decoded_text *decoded, struct slice bytes
                                 const char *encoding, struct lmk_error *error);
 void decoded_text_release(struct decoded_text *decoded);
 
+/* Appends `bytes` to `text` as valid UTF-8 without NUL and without byte order mark, from any
+ * encoding that iconv knows by name, without a map. What is invalid becomes U+FFFD and is added to
+ * *invalid_bytes. LMK_INPUT: iconv does not know the name; LMK_MEMORY. */
+enum lmk_status encoding_convert(struct buffer *text, struct slice bytes, const char *encoding,
+                                 uint64_t *invalid_bytes, struct lmk_error *error);
+
 #endif

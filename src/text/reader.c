@@ -1,9 +1,12 @@
 #include "src/text/reader.h"
 #include "src/base/mapped_file.h"
+#include "src/text/archive.h"
+#include "src/text/book.h"
 #include "src/text/encoding.h"
 #include "src/text/gutenberg.h"
 #include "src/text/heading.h"
 #include "src/text/jsonl.h"
+#include "src/text/language.h"
 #include "src/text/source_map.h"
 #include "src/text/unpack.h"
 
@@ -36,6 +39,8 @@ static bool is_any(struct slice suffix, const char *const *list)
 
 static const char *const compressed[] = {".gz", ".bz2", ".xz", ".zst", NULL};
 static const char *const markdown[] = {".md", ".markdown", NULL};
+static const char *const pages[] = {".html", ".htm", ".xhtml", NULL};
+static const char *const books[] = {".epub", NULL};
 static const char *const plain[] = {".txt", ".text", NULL};
 static const char *const lines[] = {".jsonl", ".ndjson", NULL};
 
@@ -144,9 +149,13 @@ static enum lmk_status name_document(struct source_document *document,
     struct heading guessed = {{0}, {0}};
     if (!extract->complete)
         guessed = guess(document, book->body);
-    struct slice title = extract->title.size ? extract->title : book->title;
-    struct slice author = extract->author.size ? extract->author : book->author;
-    const char *language = extract->language ? extract->language : book->language;
+    struct slice title = book->title.size ? book->title : extract->title;
+    struct slice author = book->author.size ? book->author : extract->author;
+    const char *language = extract->language && extract->language[0] ? extract->language
+                           : book->language[0]                       ? book->language
+                                                                     : NULL;
+    if (!language)
+        language = language_detect((struct slice){document->text.text, document->text.size});
     enum lmk_status status = set_string(&document->title, title, guessed.title, error);
     if (!status)
         status = set_string(&document->author, author, guessed.author, error);
@@ -184,7 +193,9 @@ enum lmk_status source_give(const struct source *source, const struct extract *e
                             struct lmk_error *error)
 {
     struct source_document document = {.kind = extract->kind,
-                                       .source_bytes = extract->source_bytes};
+                                       .source_bytes = extract->source_bytes,
+                                       .places = extract->places,
+                                       .place_count = extract->place_count};
     enum lmk_status status = copy(&document.path, extract->path, source->path, error);
     if (!status)
         status = fill(&document, extract, error);
@@ -310,6 +321,10 @@ static enum lmk_status read_source(const struct source *source, struct lmk_error
     struct slice suffix = inner_suffix(source->path);
     if (jsonl_begins(bytes) || (is_any(suffix, lines) && slice_trim(bytes).size))
         return jsonl_read(source, error);
+    if (book_is_epub(bytes))
+        return book_read_epub(source, error);
+    if (html_begins(bytes) || (is_any(suffix, pages) && memchr(bytes.text, '<', bytes.size)))
+        return book_read_html(source, error);
     if (bytes.size > TEXT_SIZE_MAX)
         return error_set(
             error, LMK_INPUT,
@@ -358,6 +373,6 @@ static bool holds_records(const char *path)
 bool reader_wants(const char *path)
 {
     struct slice suffix = inner_suffix(path);
-    return is_any(suffix, plain) || is_any(suffix, markdown) ||
-           (is_any(suffix, lines) && holds_records(path));
+    return is_any(suffix, plain) || is_any(suffix, markdown) || is_any(suffix, pages) ||
+           is_any(suffix, books) || (is_any(suffix, lines) && holds_records(path));
 }

@@ -19,10 +19,12 @@ struct extract {
     struct slice text;          /* UTF-8; what is invalid gets replaced */
     const struct map_run *runs; /* from `text` to the source, ascending, the first at 0 */
     size_t run_count;           /* none: byte for byte */
-    uint64_t source_size;       /* the end that `runs` lead to */
-    uint64_t source_bytes;      /* see source_document */
-    uint64_t invalid_bytes;     /* replaced already */
-    bool complete;              /* title and author stand here, if anywhere: none is guessed */
+    const struct source_place *places;
+    size_t place_count;
+    uint64_t source_size;   /* the end that `runs` lead to */
+    uint64_t source_bytes;  /* see source_document */
+    uint64_t invalid_bytes; /* replaced already */
+    bool complete;          /* title and author stand here, if anywhere: none is guessed */
     struct slice title, author;
     const char *language, *metadata, *identity;
 };

@@ -9,7 +9,7 @@ story 4 3 >"books/a b/four.markdown"
 story 5 3 >books/five.text
 story 6 3 >books/.six.txt
 story 7 3 >books/.hidden/seven.txt
-story 8 3 >books/eight.html
+story 8 3 >books/eight.doc
 story 9 3 >books/nine
 story 10 3 >elsewhere.txt
 ln -s ../elsewhere.txt books/ten.txt
