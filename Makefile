@@ -79,6 +79,7 @@ TEST_HELPERS := $(patsubst %.c,$(OBJECT_DIR)/%.o,\
     $(filter-out $(TEST_SOURCES) $(GOLDEN_SOURCES),$(wildcard tests/unit/*.c tests/golden/*.c)))
 BENCH_HELPERS := $(patsubst %.c,$(OBJECT_DIR)/%.o,$(filter-out $(BENCH_SOURCES),$(wildcard bench/*.c)))
 TEST_PROGRAMS := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/%)
+FAULT_LIBRARY := $(BUILD)/tests/libfault.so
 GOLDEN_PROGRAMS := $(GOLDEN_SOURCES:tests/golden/%.c=$(BUILD)/tests/golden/%)
 BENCH_PROGRAMS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench/%)
 
@@ -89,7 +90,7 @@ run = $(if $(V),,@echo "  $(1)  $@" && )
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all manual deb dist package-test demo test test-dependencies unit cli-test golden python-test train-test sanitize bench install \
+.PHONY: all manual deb dist package-test demo test test-dependencies unit cli-test golden crash-test python-test train-test sanitize bench install \
     uninstall clean format format-check lint help faiss test-programs train-data train-tokenizer train-run train-evaluate \
     train-export train-rank train-curve
 .SECONDARY:
@@ -198,19 +199,25 @@ demo: $(BUILD)/lmk
 TEST_PACKAGES := libcmocka-dev python3 sentencepiece mandoc zsh fish \
     $(if $(wildcard tests/train/test_*.py),python3-torch python3-numpy python3-sentencepiece)
 RUN_TESTS := tests/run $(BUILD)
+# Of the runs that tests/crash kills, every so manyth; the whole takes some minutes.
+CRASHES ?= 10
 # make as many at a time as there are processors, unless the caller has said how many
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-## test: every test: unit, command line, golden values, Python, trainer; ends with "N passed, N failed"
+## test: every test: unit, command line, golden values, some crashes, Python, trainer; ends with "N passed, N failed"
 test: test-dependencies
 	@+$(SUBMAKE) all test-programs
-	@$(RUN_TESTS) unit golden cli python train
+	@$(RUN_TESTS) unit golden cli crash=$(CRASHES) python train
 
 ## test-dependencies: install the Debian packages that only the tests need
 test-dependencies:
 	@./quickstart --packages $(TEST_PACKAGES)
 
-test-programs: $(TEST_PROGRAMS) $(GOLDEN_PROGRAMS)
+test-programs: $(TEST_PROGRAMS) $(GOLDEN_PROGRAMS) $(FAULT_LIBRARY)
+
+$(FAULT_LIBRARY): tests/crash/fault.c
+	@mkdir -p $(@D)
+	$(call run,CC  )$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O1 -fPIC -shared -o $@ $<
 
 ## unit: the unit tests alone
 unit: $(TEST_PROGRAMS)
@@ -227,6 +234,10 @@ cli-test: $(BUILD)/lmk
 ## python-test: the tests of the Python module alone
 python-test: $(BUILD)/lmk $(BUILD)/liblmk.so
 	@$(RUN_TESTS) python
+
+## crash-test: lmk killed or failed at each of its writes (some minutes; CRASHES=N in "make test": every N-th)
+crash-test: $(BUILD)/lmk $(FAULT_LIBRARY)
+	@$(RUN_TESTS) crash=1
 
 ## train-test: the tests of the trainer alone (Python)
 train-test:

@@ -11,9 +11,10 @@
 #include <string.h>
 
 const struct option_row option_rows[] = {
-    {'c', "collection", "DIR", "index search ask list info verify remove ",
+    {'c', "collection", "DIR", "index search ask list info verify remove compact reindex export ",
      "the collection, NAME.lmk"},
-    {'m', "model", "FILE", "index search ask ", "the landmark model, a GGUF file"},
+    {'m', "model", "FILE", "index search ask compact reindex export ",
+     "the landmark model, a GGUF file"},
     {'n', "top", "N", "search ", "passages to show (10)"},
     {'k', "k", "N", "search ask ", "blocks that an answer reads (8)"},
     {'o', "mode", "MODE", "search ask ",
@@ -47,12 +48,14 @@ const struct option_row option_rows[] = {
     {OPTION_READER_WAIT, "reader-wait", "SECONDS", "ask ", "how long it may be silent (120)"},
     {'K', "kv", "TIER", "index ",
      "of a new collection, how keys and values are kept: q8_0 (default), q4_0 or f16"},
-    {'A', "ann", "FACTORY", "index ", "of a new collection, the FAISS index (default: by size)"},
+    {'A', "ann", "FACTORY", "index reindex ",
+     "the FAISS index, of a new collection or a rebuilt one (default: auto, by size)"},
+    {'P', "prune", NULL, "index ", "remove what has gone from the folders and files given"},
     {'X', "strict", NULL, "index ", "exit code 3 where something could not be read"},
-    {'t', "threads", "N", "index search ask ", "threads (one per core)"},
-    {'j', "json", NULL, "index search ask list info verify remove ",
+    {'t', "threads", "N", "index search ask compact reindex ", "threads (one per core)"},
+    {'j', "json", NULL, "index search ask list info verify remove compact reindex export ",
      "print JSON, see docs/json.md"},
-    {'q', "quiet", NULL, "index search ask list info verify remove ",
+    {'q', "quiet", NULL, "index search ask list info verify remove compact reindex export ",
      "no progress and no notes on stderr"},
     {OPTION_MANUAL, "manual", NULL, "help ", "print a manual page, for man"},
     {OPTION_COMPLETION, "completion", "SHELL", "help ",
@@ -200,7 +203,7 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
         arguments->queries = text;
         return text[0];
     case 'A':
-        arguments->ann = text;
+        arguments->ann = strcmp(text, "auto") ? text : "";
         return text[0];
     case 'g':
         found = find_choice(letter, text);
@@ -242,6 +245,9 @@ static void set_switch(struct arguments *arguments, int letter)
         break;
     case 'q':
         arguments->quiet = true;
+        break;
+    case 'P':
+        arguments->prune = true;
         break;
     case 'N':
         arguments->no_merge = true;

@@ -110,6 +110,7 @@ static enum lmk_status print_json(const struct lmk_index_report *report, struct 
     cJSON_AddNumberToObject(object, "documents_invalid", (double)report->documents_invalid);
     cJSON_AddNumberToObject(object, "documents_foreign", (double)report->documents_foreign);
     cJSON_AddStringToObject(object, "languages", report->languages);
+    cJSON_AddNumberToObject(object, "documents_pruned", (double)report->documents_pruned);
     cJSON_AddNumberToObject(object, "documents", (double)report->documents);
     cJSON_AddNumberToObject(object, "tokens", (double)report->tokens);
     cJSON_AddNumberToObject(object, "seconds", report->seconds);
@@ -121,6 +122,10 @@ static enum lmk_status print_json(const struct lmk_index_report *report, struct 
 static void print_report(const struct lmk_index_report *report)
 {
     char tokens[32], speed[32], bytes[32];
+    if (report->documents_pruned)
+        printf("%llu document%s removed, whose files have gone\n",
+               (unsigned long long)report->documents_pruned,
+               report->documents_pruned == 1 ? "" : "s");
     printf("%llu documents indexed (%llu new, %llu changed, %llu already there, %llu files left "
            "out): %s tokens in "
            "%.1f s, %s tokens/s\n",
@@ -158,7 +163,10 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
     struct session session;
     struct lmk_index_report report;
     struct display display = {.quiet = arguments->quiet, .terminal = isatty(STDERR_FILENO)};
-    struct lmk_index_options options = {on_progress, &display, on_skipped};
+    struct lmk_index_options options = {.progress = on_progress,
+                                        .context = &display,
+                                        .skipped = on_skipped,
+                                        .prune = arguments->prune};
     struct lmk_open_options open = {true, true, arguments->tier, arguments->ann};
     if (!arguments->word_count)
         return fail(error, LMK_USAGE, "Which books? Name files or folders. See: lmk help index");

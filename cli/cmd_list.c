@@ -12,20 +12,7 @@ struct listing {
 static enum lmk_status print_json(const struct lmk_document *document, struct lmk_error *error)
 {
     cJSON *object = json_start("list");
-    cJSON_AddNumberToObject(object, "id", (double)document->id);
-    cJSON_AddStringToObject(object, "path", document->path);
-    cJSON_AddStringToObject(object, "title", document->title);
-    cJSON_AddStringToObject(object, "author", document->author);
-    cJSON_AddStringToObject(object, "language", document->language);
-    cJSON_AddStringToObject(object, "kind", document->kind);
-    cJSON_AddItemToObject(object, "metadata", json_metadata(document->metadata));
-    cJSON_AddStringToObject(object, "state", document->state);
-    cJSON_AddStringToObject(object, "kv", document->tier);
-    cJSON_AddNumberToObject(object, "blocks", (double)document->blocks);
-    cJSON_AddNumberToObject(object, "tokens", (double)document->tokens);
-    cJSON_AddNumberToObject(object, "source_bytes", (double)document->source_bytes);
-    cJSON_AddNumberToObject(object, "text_bytes", (double)document->text_bytes);
-    cJSON_AddStringToObject(object, "hash", document->hash);
+    json_add_document(object, document);
     return json_print(object, error);
 }
 

@@ -14,9 +14,15 @@ enum lmk_status command_remove(const struct arguments *arguments, struct lmk_err
     enum lmk_status status = session_open(&session, arguments, false, &open, error);
     if (status)
         return status;
-    for (int i = 0; !status && i < arguments->word_count; i++) {
+    for (int i = 0; i < arguments->word_count && (!status || status == LMK_NOT_FOUND); i++) {
         uint64_t removed;
-        status = lmk_remove(session.collection, arguments->words[i], &removed, error);
+        struct lmk_error own;
+        enum lmk_status now = lmk_remove(session.collection, arguments->words[i], &removed, &own);
+        /* What is not there does not keep the others; the first such is told. */
+        if (now && (!status || now != LMK_NOT_FOUND)) {
+            status = now;
+            *error = own;
+        }
         all += removed;
     }
     session_close(&session);

@@ -13,7 +13,7 @@ enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char
 /* Every option of every command; arguments.c says which command takes which. */
 struct arguments {
     const char *collection, *model;
-    bool json, quiet, generate, no_generate, no_merge, manual, strict, features;
+    bool json, quiet, generate, no_generate, no_merge, prune, manual, strict, features;
     const char *opener, *completion, *queries;
     const char *reader, *reader_model; /* NULL: none */
     unsigned threads;
@@ -25,7 +25,7 @@ struct arguments {
     enum lmk_mode mode;
     enum lmk_granularity granularity;
     enum lmk_tier tier;
-    const char *ann;
+    const char *ann; /* NULL: not given; "": by size */
     float temperature;
     uint64_t seed;
     char **words; /* what is not an option */
@@ -104,6 +104,9 @@ enum lmk_status command_list(const struct arguments *arguments, struct lmk_error
 enum lmk_status command_info(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_verify(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_remove(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_compact(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_reindex(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_export(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_help(const struct arguments *arguments, struct lmk_error *error);
 
 #endif

@@ -37,6 +37,18 @@ const struct command commands[] = {
     {"verify", command_verify, "", "check every checksum and cross-reference", ""},
     {"remove", command_remove, "DOCUMENT...", "remove documents by id, path or title",
      "A path can also be that of a folder or of a file with several documents: all of them go."},
+    {"compact", command_compact, "", "give back the space that removed documents took",
+     "Writes a new generation beside the old one, with merged landmark segments, and then takes it "
+     "in one step.\n"
+     "It needs as much free space as the collection is large without what was removed, which it "
+     "says first.\n"
+     "Searches go on meanwhile; interrupted at any time, nothing has changed."},
+    {"reindex", command_reindex, "", "build the landmark index of a collection anew",
+     "--ann names the FAISS index to build, such as \"Flat\", \"HNSW32\" or \"IVF1024,SQ8\", or "
+     "\"auto\"."},
+    {"export", command_export, "", "print all documents and their blocks as JSON lines",
+     "One object a line: a document, then its blocks, whose texts behind one another are the "
+     "document's."},
     {"help", command_help, "[COMMAND]", "show this list, or one command",
      "Manual pages and completions are made from the same tables; where lmk was installed, the "
      "system has them. By hand:\n"

@@ -59,6 +59,24 @@ enum lmk_status json_print(cJSON *object, struct lmk_error *error)
     return LMK_OK;
 }
 
+void json_add_document(cJSON *object, const struct lmk_document *document)
+{
+    cJSON_AddNumberToObject(object, "id", (double)document->id);
+    cJSON_AddStringToObject(object, "path", document->path);
+    cJSON_AddStringToObject(object, "title", document->title);
+    cJSON_AddStringToObject(object, "author", document->author);
+    cJSON_AddStringToObject(object, "language", document->language);
+    cJSON_AddStringToObject(object, "kind", document->kind);
+    cJSON_AddItemToObject(object, "metadata", json_metadata(document->metadata));
+    cJSON_AddStringToObject(object, "state", document->state);
+    cJSON_AddStringToObject(object, "kv", document->tier);
+    cJSON_AddNumberToObject(object, "blocks", (double)document->blocks);
+    cJSON_AddNumberToObject(object, "tokens", (double)document->tokens);
+    cJSON_AddNumberToObject(object, "source_bytes", (double)document->source_bytes);
+    cJSON_AddNumberToObject(object, "text_bytes", (double)document->text_bytes);
+    cJSON_AddStringToObject(object, "hash", document->hash);
+}
+
 cJSON *json_timing(const struct lmk_timing *timing)
 {
     cJSON *object = cJSON_CreateObject();

@@ -18,6 +18,8 @@ enum lmk_status json_print(cJSON *object, struct lmk_error *error);
 cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask);
 /* The JSON object of a document's metadata, parsed. */
 cJSON *json_metadata(const char *metadata);
+/* The members of a document, as `list` prints them. */
+void json_add_document(cJSON *object, const struct lmk_document *document);
 cJSON *json_timing(const struct lmk_timing *timing);
 
 /* True where stdout is a terminal that takes colours and NO_COLOR is not set. */

@@ -124,6 +124,27 @@ LMK_API enum lmk_status lmk_list(struct lmk_collection *collection,
                                  bool (*visit)(void *context, const struct lmk_document *document),
                                  void *context, struct lmk_error *error);
 
+/* A block of a document as lmk_export gives it. */
+struct lmk_block {
+    uint64_t document, block; /* numbers of the collection */
+    uint64_t tokens;
+    uint64_t text_start; /* of `text` in the document's normalised text */
+    const char *text;    /* UTF-8, `text_bytes` and a NUL; a character that two
+                            blocks share is the later one's */
+    uint64_t text_bytes;
+    uint64_t source_start, source_end; /* byte range in the source */
+    uint32_t place;                    /* chapter or page from 1, 0: none */
+};
+
+/* Calls `document` for each document in order of id, and after each `block` for its blocks, whose
+ * texts behind one another are the document's; until one of them returns false. What they get is
+ * valid during the call. Needs the model, for its vocabulary. */
+LMK_API enum lmk_status lmk_export(struct lmk_collection *collection,
+                                   bool (*document)(void *context,
+                                                    const struct lmk_document *document),
+                                   bool (*block)(void *context, const struct lmk_block *block),
+                                   void *context, struct lmk_error *error);
+
 struct lmk_info {
     uint32_t format_version;
     const char *model_name; /* these four live as long as the collection */
@@ -139,6 +160,26 @@ struct lmk_info {
 };
 LMK_API enum lmk_status lmk_info(struct lmk_collection *collection, struct lmk_info *info,
                                  struct lmk_error *error);
+
+/* What a call needs on disk beyond what is there, and what the file system has left, in bytes. */
+struct lmk_space {
+    uint64_t needed, available;
+};
+
+/* Makes a new generation beside the old one, without what removed documents left behind: data.mdb
+ * copied, the words copied, landmark segments built anew and merged. The new one takes the old
+ * one's place in one step; readers go on with the old one, which is removed when none has it open.
+ * Interrupted at any time, nothing has changed. `announce` (may be NULL) is told the space needed
+ * before anything is written; false stops. Errors: LMK_IO (also: too little space),
+ * LMK_INTERRUPTED. */
+LMK_API enum lmk_status lmk_compact(struct lmk_collection *collection,
+                                    bool (*announce)(void *context, const struct lmk_space *space),
+                                    void *context, struct lmk_error *error);
+
+/* Builds the landmark index anew with this FAISS factory string, "" for one chosen by size, which
+ * holds for what is added later too. Errors: LMK_USAGE (a string that does not fit), LMK_IO. */
+LMK_API enum lmk_status lmk_reindex_ann(struct lmk_collection *collection, const char *ann,
+                                        struct lmk_error *error);
 
 /* Removes the documents whose id, path or title equals `what`, or which are in the file or folder
  * `what`; `removed` counts them. Errors: LMK_NOT_FOUND. */
@@ -174,6 +215,7 @@ struct lmk_index_options {
     /* Told of each file, or part of one that holds several documents, that could not be read and is
      * left out. May be NULL. */
     void (*skipped)(void *context, const char *path, const struct lmk_error *error);
+    bool prune; /* remove the documents whose files have gone from the folders given */
 };
 
 struct lmk_index_report {
@@ -183,6 +225,7 @@ struct lmk_index_report {
                                                 */
     uint64_t documents_foreign;                /* new ones in other languages than English, */
     char languages[120];                       /* named with their counts: "fr 3, de 1" */
+    uint64_t documents_pruned;                 /* removed, as their files have gone */
     uint64_t documents, tokens;                /* indexed by the model in this call */
     double seconds;                            /* of the whole call */
     double model_seconds;                      /* running the model */

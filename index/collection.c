@@ -1,11 +1,11 @@
 #include "index/collection.h"
 
+#include "index/generation.h"
 #include "index/landmarks.h"
 #include "index/lexical.h"
 #include "index/segments.h"
 #include "src/base/directory.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,8 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define FIRST_GENERATION "generation-000001"
 
 struct lmk_open_options lmk_open_defaults(void)
 {
@@ -49,6 +47,27 @@ const char *collection_tier_name(enum lmk_tier tier)
     return "unknown";
 }
 
+struct lmk_document collection_public_document(const struct document *document)
+{
+    struct lmk_document result = {
+        .id = document->id,
+        .path = document->path,
+        .title = document->title,
+        .author = document->author,
+        .language = document->language,
+        .kind = document->kind,
+        .metadata = document->metadata,
+        .blocks = document->block_count,
+        .tokens = document->token_count,
+        .source_bytes = document->source_bytes,
+        .text_bytes = document->text_bytes,
+        .state = collection_state_name(document->state),
+        .tier = collection_tier_name(document->tier),
+    };
+    hash128_hexadecimal(document->hash, result.hash);
+    return result;
+}
+
 char *collection_join(const char *directory, const char *name)
 {
     char *path;
@@ -74,92 +93,6 @@ enum lmk_status collection_needs_write(const struct lmk_collection *collection,
 }
 
 /* ------------------------------------------------------------------ the directory */
-
-static enum lmk_status make_directory(const char *path, struct lmk_error *error)
-{
-    if (!mkdir(path, 0777) || errno == EEXIST)
-        return LMK_OK;
-    return error_system(error, "Cannot make the directory %s", path);
-}
-
-/* "generation-", six digits, a line feed, and nothing more. */
-static bool names_generation(const char *line, size_t size)
-{
-    const size_t prefix = sizeof "generation-" - 1, digits = 6;
-    return size == prefix + digits + 1 && !memcmp(line, "generation-", prefix) &&
-           strspn(line + prefix, "0123456789") == digits && line[size - 1] == '\n';
-}
-
-/* Reads CURRENT into `generation` (new memory). LMK_NOT_FOUND: there is none. */
-static enum lmk_status read_current(const char *path, char **generation, struct lmk_error *error)
-{
-    char *name = collection_join(path, "CURRENT");
-    if (!name)
-        return error_memory(error, strlen(path));
-    FILE *file = fopen(name, "re");
-    if (!file) {
-        int code = errno;
-        enum lmk_status status = code == ENOENT || code == ENOTDIR
-                                     ? LMK_NOT_FOUND
-                                     : error_system(error, "Cannot open %s", name);
-        free(name);
-        return status;
-    }
-    char line[64] = "";
-    size_t size = fread(line, 1, sizeof line - 1, file);
-    fclose(file);
-    line[size] = '\0';
-    enum lmk_status status = LMK_OK;
-    if (!names_generation(line, size))
-        status = error_set(
-            error, LMK_CORRUPT,
-            "%s does not name a generation. Write the name of the newest generation-… directory "
-            "beside it into it, followed by a line feed.",
-            name);
-    free(name);
-    if (status)
-        return status;
-    line[size - 1] = '\0';
-    *generation = strdup(line);
-    return *generation ? LMK_OK : error_memory(error, size);
-}
-
-/* Names the generation: whole to a new file, then renamed, so that CURRENT is never half written.
- */
-static enum lmk_status write_current(const char *path, const char *generation,
-                                     struct lmk_error *error)
-{
-    char *name = collection_join(path, "CURRENT"),
-         *temporary = collection_join(path, "CURRENT.tmp");
-    enum lmk_status status = LMK_OK;
-    FILE *file = name && temporary ? fopen(temporary, "we") : NULL;
-    if (!file)
-        status = error_system(error, "Cannot write %s/CURRENT", path);
-    else {
-        bool written =
-            fprintf(file, "%s\n", generation) > 0 && !fflush(file) && !fsync(fileno(file));
-        written = !fclose(file) && written;
-        if (!written || rename(temporary, name))
-            status = error_system(error, "Cannot write %s", name);
-    }
-    free(name);
-    free(temporary);
-    return status ? status : directory_sync(path, error);
-}
-
-static bool directory_is_empty(const char *path)
-{
-    DIR *directory = opendir(path);
-    if (!directory)
-        return false;
-    bool empty = true;
-    for (struct dirent *entry; empty && (entry = readdir(directory));)
-        empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
-                !strcmp(entry->d_name, "writer.lock") || !strcmp(entry->d_name, "CURRENT.tmp") ||
-                !strcmp(entry->d_name, FIRST_GENERATION);
-    closedir(directory);
-    return empty;
-}
 
 /* Takes the writer's lock: an fcntl lock, which the kernel drops with the process, however it ends.
  */
@@ -197,9 +130,11 @@ static enum lmk_status take_lock(struct lmk_collection *collection, struct lmk_e
 
 /* ------------------------------------------------------------------ opening */
 
-static enum lmk_status set_generation(struct lmk_collection *collection, char *generation,
-                                      struct lmk_error *error)
+enum lmk_status collection_set_generation(struct lmk_collection *collection, char *generation,
+                                          struct lmk_error *error)
 {
+    free(collection->generation);
+    free(collection->directory);
     collection->generation = generation;
     collection->directory = collection_join(collection->path, generation);
     return collection->directory ? LMK_OK : error_memory(error, strlen(collection->path));
@@ -253,17 +188,12 @@ static enum lmk_status create(struct lmk_collection *collection,
     char *generation = strdup(FIRST_GENERATION);
     if (!generation)
         return error_memory(error, sizeof FIRST_GENERATION);
-    if ((status = set_generation(collection, generation, error)))
+    if ((status = collection_set_generation(collection, generation, error)))
         return status;
-    char *landmarks = collection_join(collection->directory, "landmarks");
-    if (!landmarks)
-        return error_memory(error, strlen(collection->directory));
-    if (!(status = make_directory(collection->directory, error)) &&
-        !(status = make_directory(landmarks, error)) &&
+    if (!(status = generation_make_directories(collection->directory, error)) &&
         !(status = make_store(collection, &settings, error)) &&
         !(status = directory_sync(collection->directory, error)))
-        status = write_current(collection->path, generation, error);
-    free(landmarks);
+        status = generation_write(collection->path, generation, error);
     return status;
 }
 
@@ -291,6 +221,47 @@ static enum lmk_status check_model(struct lmk_collection *collection, struct lmk
         strcmp(settings->model_name, model->name) ? "" : "another ", model->name, given);
 }
 
+static enum lmk_status make_directory(const char *path, struct lmk_error *error)
+{
+    if (!mkdir(path, 0777) || errno == EEXIST)
+        return LMK_OK;
+    return error_system(error, "Cannot make the directory %s", path);
+}
+
+/* Reads CURRENT; LMK_NOT_FOUND without a sentence where a collection may be made. */
+static enum lmk_status find_generation(const struct lmk_collection *collection, bool creating,
+                                       char **generation, struct lmk_error *error)
+{
+    enum lmk_status status = generation_read(collection->path, generation, error);
+    if (status == LMK_NOT_FOUND && !(creating && generation_is_unborn(collection->path)))
+        return error_set(
+            error, LMK_COLLECTION,
+            "%s is not a collection: it has no file CURRENT. Make one with: lmk index -c %s FOLDER",
+            collection->path, collection->path);
+    return status;
+}
+
+/* Opens the store that CURRENT names. It may be replaced and removed between reading the one and
+ * opening the other: then CURRENT names another one. */
+static enum lmk_status open_current(struct lmk_collection *collection, char *generation,
+                                    struct lmk_error *error)
+{
+    for (;;) {
+        char *now = NULL;
+        enum lmk_status status = collection_set_generation(collection, generation, error);
+        if (!status)
+            status =
+                store_open(&collection->store, collection->directory, collection->lock >= 0, error);
+        if (!status || collection->lock >= 0 || generation_read(collection->path, &now, NULL))
+            return status;
+        if (!strcmp(now, collection->generation)) {
+            free(now);
+            return status;
+        }
+        generation = now;
+    }
+}
+
 static enum lmk_status open_or_create(struct lmk_collection *collection,
                                       const struct lmk_open_options *options,
                                       struct lmk_error *error)
@@ -300,31 +271,30 @@ static enum lmk_status open_or_create(struct lmk_collection *collection,
     enum lmk_status status;
     if (creating && (status = make_directory(collection->path, error)))
         return status;
-    /* The lock comes first: CURRENT must not change between reading it and opening what it names.
-     */
-    status = read_current(collection->path, &generation, error);
-    if (status == LMK_NOT_FOUND && !(creating && directory_is_empty(collection->path)))
-        return error_set(
-            error, LMK_COLLECTION,
-            "%s is not a collection: it has no file CURRENT. Make one with: lmk index -c %s FOLDER",
-            collection->path, collection->path);
+    /* A directory that is no collection gets no lock file. */
+    status = find_generation(collection, creating, &generation, error);
     if (status && status != LMK_NOT_FOUND)
         return status;
     if (options->write) {
-        enum lmk_status locked = take_lock(collection, error);
-        if (locked) {
-            free(generation);
-            return locked;
-        }
+        /* CURRENT must not change any more from here on. */
         free(generation);
         generation = NULL;
-        status = read_current(collection->path, &generation, error);
+        if ((status = take_lock(collection, error)))
+            return status;
+        status = generation_read(collection->path, &generation, error);
+        if (!status)
+            status = generation_settle(collection->path, &generation, error);
     }
     if (status == LMK_NOT_FOUND)
         return create(collection, options, error);
-    if (status || (status = set_generation(collection, generation, error)))
+    if (status) {
+        free(generation);
         return status;
-    return store_open(&collection->store, collection->directory, options->write, error);
+    }
+    status = open_current(collection, generation, error);
+    if (!status && options->write)
+        generation_clean(collection->path, collection->generation);
+    return status;
 }
 
 enum lmk_status lmk_collection_open(struct lmk_collection **result, const char *path,
@@ -353,13 +323,37 @@ enum lmk_status lmk_collection_open(struct lmk_collection **result, const char *
     return LMK_OK;
 }
 
+static void close_generation(struct lmk_collection *collection)
+{
+    lexical_close(collection->lexical);
+    segments_close(collection->segments);
+    store_close(collection->store);
+    collection->lexical = NULL;
+    collection->segments = NULL;
+    collection->store = NULL;
+}
+
+enum lmk_status collection_switch(struct lmk_collection *collection, const char *next,
+                                  struct lmk_error *error)
+{
+    close_generation(collection);
+    enum lmk_status status =
+        generation_switch(collection->path, next, &collection->generation, error);
+    if (status)
+        return status;
+    char *generation = strdup(collection->generation);
+    if (!generation)
+        return error_memory(error, strlen(collection->generation));
+    if (!(status = open_current(collection, generation, error)))
+        generation_clean(collection->path, collection->generation);
+    return status;
+}
+
 void lmk_collection_close(struct lmk_collection *collection)
 {
     if (!collection)
         return;
-    lexical_close(collection->lexical);
-    segments_close(collection->segments);
-    store_close(collection->store);
+    close_generation(collection);
     if (collection->lock >= 0)
         close(collection->lock);
     free(collection->directory);

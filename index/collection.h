@@ -2,7 +2,7 @@
  *
  *   NAME.lmk/CURRENT               name of the generation in use, one line
  *   NAME.lmk/writer.lock           locked (fcntl) while a process writes; holds its process id
- *   NAME.lmk/generation-000001/    data.mdb, lock.mdb, landmarks/
+ *   NAME.lmk/generation-000001/    data.mdb, lock.mdb, landmarks/, lexical.db; see generation.h
  */
 #ifndef INDEX_COLLECTION_H
 #define INDEX_COLLECTION_H
@@ -34,6 +34,18 @@ enum lmk_status collection_needs_write(const struct lmk_collection *collection,
 /* "text", "landmarks", "ready"; "none", "f16", "q8_0", "q4_0". Static. */
 const char *collection_state_name(enum document_state state);
 const char *collection_tier_name(enum lmk_tier tier);
+
+/* The document as lmk.h shows it; strings are the record's. */
+struct lmk_document collection_public_document(const struct document *document);
+
+/* Takes over the name (new memory); it is the collection's in any case. */
+enum lmk_status collection_set_generation(struct lmk_collection *collection, char *generation,
+                                          struct lmk_error *error);
+
+/* Closes the store and makes the directory `next` (see generation.h) the generation in use. After
+ * an error the collection can only be closed. */
+enum lmk_status collection_switch(struct lmk_collection *collection, const char *next,
+                                  struct lmk_error *error);
 
 /* `directory`/`name` in new memory; NULL: out of memory. */
 char *collection_join(const char *directory, const char *name);

@@ -42,9 +42,12 @@ static enum lmk_status ingest_words(struct ingest *ingest, struct lmk_error *err
 }
 
 static enum lmk_status run_stages(struct ingest *ingest, const struct file_list *files,
+                                  const char *const *paths, size_t path_count,
                                   struct lmk_error *error)
 {
     enum lmk_status status = ingest_texts(ingest, files, error);
+    if (!status && ingest->options && ingest->options->prune)
+        status = ingest_prune(ingest, paths, path_count, error);
     if (!status)
         status = ingest_words(ingest, error);
     if (!status)
@@ -74,7 +77,7 @@ enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *
         status = error_set(error, LMK_INPUT, "There is no file that lmk reads in %s.",
                            path_count ? paths[0] : "an empty list");
     else
-        status = run_stages(&ingest, &files, error);
+        status = run_stages(&ingest, &files, paths, path_count, error);
     const struct lmk_index_report *found = ingest.report;
     if (!status &&
         !(found->documents_added + found->documents_unchanged + found->documents_replaced))

@@ -23,6 +23,11 @@ enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error);
 enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files,
                              struct lmk_error *error);
 
+/* After it, where it is asked for: forgets the files that have gone from the paths given, and
+ * removes the documents that no file has any more. */
+enum lmk_status ingest_prune(struct ingest *ingest, const char *const *paths, size_t count,
+                             struct lmk_error *error);
+
 /* Stage 3 (2 are the words): runs the model over every document that is in state text. */
 enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error);
 

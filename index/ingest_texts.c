@@ -315,19 +315,13 @@ static enum lmk_status add(struct texts *texts, const struct source_document *so
     return LMK_OK;
 }
 
-static bool is_below(const char *path, const char *folder)
-{
-    size_t size = strlen(folder);
-    return !strncmp(path, folder, size) && path[size] == '/';
-}
-
 /* A document that the path stood for, or one below it, is not there any more: it goes, unless
  * another file has it. */
 static enum lmk_status drop_old(struct texts *texts, const char *path, const struct document *old,
                                 bool *dropped, struct lmk_error *error)
 {
     *dropped = false;
-    if (strcmp(old->path, path) && !is_below(old->path, path))
+    if (strcmp(old->path, path) && !path_is_below(old->path, path))
         return LMK_OK;
     const struct copy *copies = (const struct copy *)(void *)texts->copies.data;
     for (size_t i = 0; i < texts->copies.size / sizeof *copies; i++)
@@ -470,7 +464,7 @@ static enum lmk_status drop_missing(struct reading *reading, struct lmk_error *e
     for (uint64_t id = 0; !(status = store_next_document(texts->view, id, &old, error));) {
         bool dropped = false;
         id = old.id + 1;
-        if (!is_seen(texts, old.id) && is_below(old.path, reading->path) &&
+        if (!is_seen(texts, old.id) && path_is_below(old.path, reading->path) &&
             ((status = drop_old(texts, reading->path, &old, &dropped, error)) ||
              (status = checkpoint(texts, error))))
             return status;

@@ -1,5 +1,7 @@
 #include "index/lexical_internal.h"
 
+#include "src/base/directory.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,4 +270,26 @@ enum lmk_status lexical_of(struct lmk_collection *collection, struct lexical **l
 const char *lexical_library_version(void)
 {
     return sqlite3_libversion();
+}
+
+enum lmk_status lexical_copy(struct lmk_collection *collection, const char *to,
+                             struct lmk_error *error)
+{
+    struct lexical *lexical;
+    sqlite3_stmt *statement;
+    enum lmk_status status = lexical_of(collection, &lexical, error);
+    if (status || (status = lexical_prepare(lexical, &statement, "VACUUM INTO ?1", error)))
+        return status;
+    char *path = collection_join(to, "lexical.db");
+    if (!path)
+        status = error_memory(error, strlen(to));
+    else {
+        sqlite3_bind_text(statement, 1, path, -1, SQLITE_STATIC);
+        int code = sqlite3_step(statement);
+        status =
+            code == SQLITE_DONE ? file_sync(path, error) : lexical_failure(lexical, code, error);
+    }
+    sqlite3_finalize(statement);
+    free(path);
+    return status;
 }

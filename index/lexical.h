@@ -40,6 +40,11 @@ typedef enum lmk_status lexical_report(void *context, const struct document *doc
 enum lmk_status lexical_update(struct lmk_collection *collection, lexical_report *report,
                                void *context, struct lmk_error *error);
 
+/* Writes a copy of the file without unused space into the directory `to`, synced. LMK_NOT_FOUND,
+ * without a sentence: there is none. */
+enum lmk_status lexical_copy(struct lmk_collection *collection, const char *to,
+                             struct lmk_error *error);
+
 /* Compares the file with the store, its texts with their hashes, and its index with its texts; each
  * fault is a sentence for `problem`. `checked`: documents looked at. Nothing is wrong with a file
  * that is missing, or behind the store. */

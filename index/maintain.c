@@ -7,27 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct lmk_document public_document(const struct document *document)
-{
-    struct lmk_document result = {
-        .id = document->id,
-        .path = document->path,
-        .title = document->title,
-        .author = document->author,
-        .language = document->language,
-        .kind = document->kind,
-        .metadata = document->metadata,
-        .blocks = document->block_count,
-        .tokens = document->token_count,
-        .source_bytes = document->source_bytes,
-        .text_bytes = document->text_bytes,
-        .state = collection_state_name(document->state),
-        .tier = collection_tier_name(document->tier),
-    };
-    hash128_hexadecimal(document->hash, result.hash);
-    return result;
-}
-
 enum lmk_status lmk_list(struct lmk_collection *collection,
                          bool (*visit)(void *context, const struct lmk_document *document),
                          void *context, struct lmk_error *error)
@@ -39,7 +18,7 @@ enum lmk_status lmk_list(struct lmk_collection *collection,
         return status;
     for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
          id = document.id + 1) {
-        struct lmk_document shown = public_document(&document);
+        struct lmk_document shown = collection_public_document(&document);
         if (!visit(context, &shown))
             break;
     }
@@ -189,7 +168,11 @@ enum lmk_status lmk_remove(struct lmk_collection *collection, const char *what, 
             status = store_commit(batch, error);
     }
     store_view_end(view);
-    return status ? status : lexical_update(collection, NULL, NULL, error);
+    if (status && status != LMK_NOT_FOUND)
+        return status;
+    /* Also where nothing was removed: an interrupted run may have done that, and no more. */
+    enum lmk_status updated = lexical_update(collection, NULL, NULL, status ? NULL : error);
+    return status ? status : updated;
 }
 
 /* ------------------------------------------------------------------ verifying */

@@ -324,7 +324,8 @@ static void name_segment(struct segment_record *record, uint64_t batches)
 /* Writes the file of the segment over the blocks of `record`; no vectors: vector_count stays 0 and
  * no file is made. */
 static enum lmk_status write_segment(struct lmk_collection *collection, struct store_view *view,
-                                     struct segment_record *record, struct lmk_error *error)
+                                     const char *ann, struct segment_record *record,
+                                     struct lmk_error *error)
 {
     const struct model_shape *shape = &collection->model->shape;
     size_t width = part_width(shape, record->part);
@@ -341,9 +342,8 @@ static enum lmk_status write_segment(struct lmk_collection *collection, struct s
     record->vector_count = gathering.ids.size / sizeof(uint64_t);
     if (!status && record->vector_count) {
         char *path = segment_path(collection, record->name);
-        const char *chosen = store_settings(collection->store)->ann;
-        if (chosen[0])
-            snprintf(record->factory, sizeof record->factory, "%s", chosen);
+        if (ann[0])
+            snprintf(record->factory, sizeof record->factory, "%s", ann);
         else
             landmarks_default_factory(record->vector_count, record->factory);
         subtract_mean((float *)gathering.vectors.data, record->vector_count, width);
@@ -455,6 +455,7 @@ static enum lmk_status commit_segment(struct store *store, const struct segment_
 static enum lmk_status build_over(struct lmk_collection *collection, struct store_view *view,
                                   uint32_t part, struct lmk_error *error)
 {
+    const char *ann = store_settings(collection->store)->ann;
     uint64_t end = 0;
     struct store_counts counts;
     struct buffer list;
@@ -473,7 +474,7 @@ static enum lmk_status build_over(struct lmk_collection *collection, struct stor
             struct segment_record record = {.part = part, .first_block = first};
             record.end_block = end - first < SEGMENT_BLOCKS ? end : first + SEGMENT_BLOCKS;
             name_segment(&record, counts.batches);
-            if (!(status = write_segment(collection, view, &record, error)))
+            if (!(status = write_segment(collection, view, ann, &record, error)))
                 status =
                     commit_segment(collection->store, &record, records + kept, count - kept, error);
             count = kept;
@@ -491,6 +492,125 @@ enum lmk_status segments_build(struct lmk_collection *collection, uint32_t part,
     if (status || (status = store_view_begin(collection->store, &view, error)))
         return status;
     status = build_over(collection, view, part, error);
+    store_view_end(view);
+    return status;
+}
+
+/* ------------------------------------------------------------------ building anew */
+
+/* The end of a segment that begins at `first`: whole documents as far as their blocks fit. */
+static enum lmk_status range_end(struct store_view *view, uint64_t *next_id, uint64_t first,
+                                 uint64_t ready, uint64_t *end, struct lmk_error *error)
+{
+    struct document document;
+    uint64_t blocks = 0;
+    enum lmk_status status;
+    *end = first;
+    while (!(status = store_next_document(view, *next_id, &document, error))) {
+        uint64_t document_end = document.first_block + document.block_count;
+        if (document.first_block >= ready)
+            break;
+        if (blocks && blocks + document.block_count > SEGMENT_BLOCKS)
+            return LMK_OK;
+        uint64_t start = document.first_block > first ? document.first_block : first;
+        if (document_end - start > SEGMENT_BLOCKS) {
+            *end = start + SEGMENT_BLOCKS; /* the document goes on in the next segment */
+            return LMK_OK;
+        }
+        blocks += document_end - start;
+        *end = document_end;
+        *next_id = document.id + 1;
+    }
+    *end = ready;
+    return status == LMK_NOT_FOUND ? LMK_OK : status;
+}
+
+static enum lmk_status rebuild_part(struct lmk_collection *collection, struct store_view *view,
+                                    const char *ann, uint32_t part, struct buffer *made,
+                                    struct lmk_error *error)
+{
+    struct store_counts counts;
+    uint64_t ready, next_id = 0, first = 0;
+    enum lmk_status status = ready_end(view, &ready, error);
+    if (!status)
+        status = store_counts(view, &counts, error);
+    while (!status && first < ready) {
+        struct segment_record record = {.part = part, .first_block = first};
+        if ((status = range_end(view, &next_id, first, ready, &record.end_block, error)))
+            break;
+        if (record.end_block == ready && ready - first < SEGMENT_WORTH)
+            break;
+        first = record.end_block;
+        name_segment(&record, counts.batches);
+        if (!(status = write_segment(collection, view, ann, &record, error)) && record.vector_count)
+            status = buffer_append(made, &record, sizeof record, error);
+    }
+    return status;
+}
+
+/* True if a part has segments before the record at `index`. */
+static bool part_is_known(const struct segment_record *records, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (records[i].part == records[index].part)
+            return true;
+    return false;
+}
+
+static enum lmk_status replace_all(struct store *store, const char *ann, const struct buffer *old,
+                                   const struct buffer *made, struct lmk_error *error)
+{
+    const struct segment_record *gone = (const struct segment_record *)old->data,
+                                *records = (const struct segment_record *)made->data;
+    struct store_batch *batch;
+    enum lmk_status status = store_batch_begin(store, &batch, error);
+    if (status)
+        return status;
+    for (size_t i = 0; !status && i < old->size / sizeof *gone; i++)
+        status = store_remove_segment(batch, gone[i].name, error);
+    for (size_t i = 0; !status && i < made->size / sizeof *records; i++)
+        status = store_put_segment(batch, &records[i], error);
+    if (!status)
+        status = store_set_ann(batch, ann, error);
+    if (!status)
+        return store_commit(batch, error);
+    store_abort(batch);
+    return status;
+}
+
+static enum lmk_status rebuild_all(struct lmk_collection *collection, struct store_view *view,
+                                   const char *ann, struct lmk_error *error)
+{
+    struct buffer old, made;
+    buffer_init(&old, SIZE_MAX / 2);
+    buffer_init(&made, SIZE_MAX / 2);
+    enum lmk_status status = remove_stale_files(collection, view, error);
+    if (!status)
+        status = store_segments(view, &old, error);
+    const struct segment_record *records = (const struct segment_record *)old.data;
+    if (!status)
+        status = rebuild_part(collection, view, ann, SEGMENT_JOINT, &made, error);
+    for (size_t i = 0; !status && i < old.size / sizeof *records; i++)
+        if (records[i].part != SEGMENT_JOINT && !part_is_known(records, i))
+            status = rebuild_part(collection, view, ann, records[i].part, &made, error);
+    if (!status)
+        status = replace_all(collection->store, ann, &old, &made, error);
+    buffer_release(&old);
+    buffer_release(&made);
+    return status;
+}
+
+enum lmk_status segments_rebuild(struct lmk_collection *collection, const char *ann,
+                                 struct lmk_error *error)
+{
+    struct store_view *view;
+    enum lmk_status status = collection_needs_model(collection, error);
+    if (status || (status = collection_needs_write(collection, error)) ||
+        (status = store_view_begin(collection->store, &view, error)))
+        return status;
+    char chosen[sizeof store_settings(collection->store)->ann];
+    snprintf(chosen, sizeof chosen, "%s", ann ? ann : store_settings(collection->store)->ann);
+    status = rebuild_all(collection, view, chosen, error);
     store_view_end(view);
     return status;
 }

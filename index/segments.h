@@ -21,6 +21,12 @@ void segments_close(struct segments *segments); /* NULL is fine */
 enum lmk_status segments_build(struct lmk_collection *collection, uint32_t part,
                                struct lmk_error *error);
 
+/* Builds all segments of all parts anew, as few and as large as they may be, and without what was
+ * removed; `ann` becomes the FAISS factory string of the collection (NULL: it stays, "": by size).
+ * Old segments are named until all new ones are there. */
+enum lmk_status segments_rebuild(struct lmk_collection *collection, const char *ann,
+                                 struct lmk_error *error);
+
 /* The `wanted` best blocks for `query` (of the part's width, rotated as a far query), best first,
  * rescored with the true landmark keys; `candidates` [wanted] is the caller's. */
 enum lmk_status segments_search(struct lmk_collection *collection, struct store_view *view,

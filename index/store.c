@@ -388,3 +388,19 @@ enum lmk_status store_open(struct store **store, const char *directory, bool wri
         *store = opened;
     return status;
 }
+
+/* ---- copying */
+
+enum lmk_status store_copy(struct store *store, const char *to, struct lmk_error *error)
+{
+    char *file;
+    if (asprintf(&file, "%s/data.mdb", to) < 0)
+        return error_memory(error, strlen(to));
+    int code = mdb_env_copy2(store->env, to, MDB_CP_COMPACT);
+    enum lmk_status status =
+        code ? error_set(error, status_of(code), "Cannot copy the store in %s to %s: %s.%s",
+                         store->directory, to, mdb_strerror(code), advice(code))
+             : file_sync(file, error);
+    free(file);
+    return status ? status : directory_sync(to, error);
+}

@@ -98,6 +98,10 @@ enum lmk_status store_create(struct store **store, const char *directory,
 enum lmk_status store_open(struct store **store, const char *directory, bool write,
                            struct lmk_error *error);
 void store_close(struct store *store);
+
+/* Writes a copy into the empty directory `to`, synced, of the newest state and without the pages
+ * that nothing uses any more. Others may read and write the store meanwhile. */
+enum lmk_status store_copy(struct store *store, const char *to, struct lmk_error *error);
 const struct store_settings *store_settings(const struct store *store);
 
 /* ---- reading */
@@ -128,6 +132,17 @@ enum lmk_status store_next_document(struct store_view *view, uint64_t id, struct
                                     struct lmk_error *error);
 enum lmk_status store_source(struct store_view *view, const char *path,
                              struct source_record *record, struct lmk_error *error);
+
+/* The paths of all sources, in no order, until `visit` returns other than LMK_OK, which is passed
+ * on; it may look for no source in the view. */
+enum lmk_status store_visit_sources(struct store_view *view,
+                                    enum lmk_status (*visit)(void *context, const char *path,
+                                                             const struct source_record *record,
+                                                             struct lmk_error *error),
+                                    void *context, struct lmk_error *error);
+/* The path of one source of a document, in the map. LMK_NOT_FOUND without a sentence. */
+enum lmk_status store_source_of_document(struct store_view *view, uint64_t document,
+                                         const char **path, struct lmk_error *error);
 
 /* Fills `text`; tokens and runs are appended to the caller's buffers (elements uint32_t and struct
  * map_run), and the pointers in `text` point into them (valid until the buffers change). */
@@ -211,9 +226,13 @@ enum lmk_status store_put_source(struct store_batch *batch, const char *path,
 /* Forgets a file, if it is known, so that it is read again. */
 enum lmk_status store_remove_source(struct store_batch *batch, const char *path,
                                     struct lmk_error *error);
+/* What the batch has made of the store so far; pointers live until its next write. */
+struct store_view *store_batch_view(struct store_batch *batch);
 /* Removes a document with its blocks, sources and whatever an interrupted run left of it. */
 enum lmk_status store_remove_document(struct store_batch *batch, uint64_t document,
                                       struct lmk_error *error);
+/* Changes the FAISS factory string of the settings, "" = by size. */
+enum lmk_status store_set_ann(struct store_batch *batch, const char *ann, struct lmk_error *error);
 enum lmk_status store_put_segment(struct store_batch *batch, const struct segment_record *segment,
                                   struct lmk_error *error);
 enum lmk_status store_remove_segment(struct store_batch *batch, const char *name,

@@ -3,6 +3,7 @@
 #include "src/model/rows.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,6 +146,7 @@ enum lmk_status store_batch_begin(struct store *store, struct store_batch **batc
         return error_memory(error, sizeof **batch);
     struct store_view *view = &(*batch)->view;
     view->store = store;
+    (*batch)->settings = store->settings;
     int code = mdb_txn_begin(store->env, NULL, 0, &view->txn);
     enum lmk_status status = LMK_OK;
     if (code) {
@@ -166,6 +168,11 @@ static void batch_free(struct store_batch *batch)
     while (batch->pending)
         pending_drop(batch, batch->pending->document);
     free(batch);
+}
+
+struct store_view *store_batch_view(struct store_batch *batch)
+{
+    return &batch->view;
 }
 
 void store_abort(struct store_batch *batch)
@@ -204,6 +211,8 @@ enum lmk_status store_commit(struct store_batch *batch, struct lmk_error *error)
     int code = mdb_txn_commit(batch->view.txn); /* which frees the transaction in any case */
     if (code)
         status = store_failure(batch->view.store, code, "write", error);
+    else
+        batch->view.store->settings = batch->settings;
     batch_free(batch);
     return status;
 }
@@ -670,6 +679,16 @@ enum lmk_status store_remove_document(struct store_batch *batch, uint64_t docume
 }
 
 /* ---- the rest */
+
+enum lmk_status store_set_ann(struct store_batch *batch, const char *ann, struct lmk_error *error)
+{
+    struct record_writer record;
+    MDB_val key = {8, (void *)(uintptr_t) "settings"};
+    snprintf(batch->settings.ann, sizeof batch->settings.ann, "%s", ann);
+    record_init(&record, error);
+    enum lmk_status status = settings_encode(&batch->settings, &record);
+    return put_record(batch, TABLE_META, key, status, &record, error);
+}
 
 enum lmk_status store_put_segment(struct store_batch *batch, const struct segment_record *segment,
                                   struct lmk_error *error)

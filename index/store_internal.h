@@ -76,6 +76,7 @@ struct store_batch {
     struct store_view
         view; /* what the batch itself has written so far; pointers live until its next write */
     struct store_counts counts;
+    struct store_settings settings; /* the store's own once the batch is committed */
     struct pending_blocks *pending;
 };
 

@@ -274,6 +274,62 @@ enum lmk_status store_source(struct store_view *view, const char *path,
     return status;
 }
 
+static enum lmk_status source_damage(struct store_view *view, struct lmk_error *error)
+{
+    return store_damage(view->store, error, "the record of a file does not match its checksum");
+}
+
+enum lmk_status store_visit_sources(struct store_view *view,
+                                    enum lmk_status (*visit)(void *context, const char *path,
+                                                             const struct source_record *record,
+                                                             struct lmk_error *error),
+                                    void *context, struct lmk_error *error)
+{
+    MDB_cursor *cursor = view_cursor(view, TABLE_SOURCES, error);
+    if (!cursor)
+        return LMK_MEMORY;
+    enum lmk_status status = LMK_OK;
+    MDB_val key, value;
+    int code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    for (; !code && !status; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+        struct source_record record;
+        const char *path;
+        if (key.mv_size != HASH128_BYTES ||
+            !source_decode(value.mv_data, value.mv_size, key.mv_data, &path, &record))
+            return source_damage(view, error);
+        status = visit(context, path, &record, error);
+    }
+    if (!status && code != MDB_NOTFOUND)
+        status = store_failure(view->store, code, "read", error);
+    return status;
+}
+
+enum lmk_status store_source_of_document(struct store_view *view, uint64_t document,
+                                         const char **path, struct lmk_error *error)
+{
+    static const unsigned char zero[HASH128_BYTES];
+    unsigned char first[DOCUMENT_SOURCE_BYTES];
+    struct source_record record;
+    document_source_key(first, document, zero);
+    MDB_val key = {sizeof first, first}, value;
+    MDB_cursor *cursor = view_cursor(view, TABLE_DOCUMENT_SOURCES, error);
+    if (!cursor)
+        return LMK_MEMORY;
+    int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    if (code == MDB_NOTFOUND ||
+        (!code && (key.mv_size != DOCUMENT_SOURCE_BYTES || memcmp(key.mv_data, first, 8) != 0)))
+        return LMK_NOT_FOUND;
+    if (code)
+        return store_failure(view->store, code, "read", error);
+    const unsigned char *hash = (const unsigned char *)key.mv_data + 8;
+    enum lmk_status status =
+        view_get(view, TABLE_SOURCES, bytes_key(hash, HASH128_BYTES), &value, error);
+    if (status == LMK_NOT_FOUND ||
+        (!status && !source_decode(value.mv_data, value.mv_size, hash, path, &record)))
+        return source_damage(view, error);
+    return status;
+}
+
 static enum lmk_status add_segment(struct store_view *view, const MDB_val *key,
                                    const MDB_val *value, struct buffer *segments,
                                    struct lmk_error *error)

@@ -16,6 +16,12 @@ void file_list_release(struct file_list *list)
     *list = (struct file_list){0};
 }
 
+bool path_is_below(const char *path, const char *folder)
+{
+    size_t size = strlen(folder);
+    return !strncmp(path, folder, size) && (path[size] == '/' || !strcmp(folder, "/"));
+}
+
 static enum lmk_status add(struct file_list *list, const char *path, struct lmk_error *error)
 {
     if (list->count == list->capacity) {

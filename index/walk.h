@@ -14,6 +14,8 @@ struct file_list {
  * path does not exist), LMK_IO, LMK_MEMORY. */
 enum lmk_status walk(struct file_list *list, const char *const *paths, size_t count,
                      struct lmk_error *error);
+/* True where `path` goes on from `folder`, which may also be a file that documents are in. */
+bool path_is_below(const char *path, const char *folder);
 void file_list_release(struct file_list *list);
 
 #endif

@@ -16,3 +16,15 @@ enum lmk_status directory_sync(const char *path, struct lmk_error *error)
     close(descriptor);
     return status;
 }
+
+enum lmk_status file_sync(const char *path, struct lmk_error *error)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return error_system(error, "Cannot open %s", path);
+    enum lmk_status status = LMK_OK;
+    if (fsync(descriptor))
+        status = error_system(error, "Cannot write %s to disk", path);
+    close(descriptor);
+    return status;
+}

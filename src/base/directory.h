@@ -8,4 +8,7 @@
  * LMK_IO. */
 enum lmk_status directory_sync(const char *path, struct lmk_error *error);
 
+/* The same for what a file holds. LMK_IO. */
+enum lmk_status file_sync(const char *path, struct lmk_error *error);
+
 #endif

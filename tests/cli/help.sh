@@ -10,7 +10,7 @@ cmp bare word && cmp long word && cmp short word
 echo "---- lmk help index"
 "$LMK" help index
 "$LMK" index --help >long && "$LMK" help index >word && cmp long word
-for command in search ask list info verify remove; do
+for command in search ask list info verify remove compact reindex export; do
     "$LMK" help $command >text || echo "no help on $command"
     grep -q "^usage: lmk $command " text || echo "no usage line for $command"
     "$LMK" $command -h | cmp - text

@@ -95,7 +95,8 @@ class Queries(unittest.TestCase):
         self.assertEqual((self.report.files, self.report.documents_added, self.report.files_skipped), (3, 3, 0))
         self.assertGreater(self.report.tokens, 2000)
         with lmk.Collection(self.path, write=True) as collection:
-            self.assertEqual(collection.index(self.books).documents_unchanged, 3)
+            report = collection.index(self.books, prune=True)
+            self.assertEqual((report.documents_unchanged, report.documents_pruned), (3, 0))
 
     def test_index_callbacks(self):
         stages, left_out = [], []

@@ -1,0 +1,57 @@
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <stdio.h>
+
+static bool announce(void *context, const struct lmk_space *space)
+{
+    const struct arguments *arguments = context;
+    if (!arguments->quiet)
+        fprintf(stderr, "Compacting needs up to %s of disk space; %s are free.\n",
+                output_bytes(space->needed), output_bytes(space->available));
+    return true;
+}
+
+/* Bytes of a collection on disk. */
+static uint64_t size_of(const struct lmk_info *info)
+{
+    return info->bytes_file + info->bytes_segments + info->bytes_words;
+}
+
+static enum lmk_status print(const struct arguments *arguments, uint64_t before,
+                             const struct lmk_info *after, struct lmk_error *error)
+{
+    if (!arguments->json) {
+        printf("%s on disk instead of %s; %llu landmark segments; now %s.\n",
+               output_bytes(size_of(after)), output_bytes(before),
+               (unsigned long long)after->segments, after->generation);
+        return LMK_OK;
+    }
+    cJSON *object = json_start("compact");
+    cJSON_AddStringToObject(object, "generation", after->generation);
+    cJSON_AddNumberToObject(object, "bytes_before", (double)before);
+    cJSON_AddNumberToObject(object, "bytes_after", (double)size_of(after));
+    cJSON_AddNumberToObject(object, "segments", (double)after->segments);
+    return json_print(object, error);
+}
+
+enum lmk_status command_compact(const struct arguments *arguments, struct lmk_error *error)
+{
+    struct session session;
+    struct lmk_open_options open = lmk_open_defaults();
+    struct lmk_info before, after;
+    if (arguments->word_count)
+        return fail(error, LMK_USAGE, "\"%s\": compact takes no further argument.",
+                    arguments->words[0]);
+    open.write = true;
+    enum lmk_status status = session_open(&session, arguments, true, &open, error);
+    if (status)
+        return status;
+    if (!(status = lmk_info(session.collection, &before, error)) &&
+        !(status =
+              lmk_compact(session.collection, announce, (void *)(uintptr_t)arguments, error)) &&
+        !(status = lmk_info(session.collection, &after, error)))
+        status = print(arguments, size_of(&before), &after, error);
+    session_close(&session);
+    return status;
+}
