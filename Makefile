@@ -83,7 +83,7 @@ FAULT_LIBRARY := $(BUILD)/tests/libfault.so
 GOLDEN_PROGRAMS := $(GOLDEN_SOURCES:tests/golden/%.c=$(BUILD)/tests/golden/%)
 BENCH_PROGRAMS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench/%)
 
-C_FILES = $(wildcard include/*.h src/*/*.[ch] index/*.[ch] cli/*.[ch] tests/*/*.[ch] bench/*.[ch])
+C_FILES = $(wildcard include/*.h src/*/*.[ch] index/*.[ch] cli/*.[ch] tests/*/*.[ch] bench/*.[ch] docs/*.c)
 
 # $(call run,WORD) begins a command: without V=1 only the word and the target are shown.
 run = $(if $(V),,@echo "  $(1)  $@" && )
@@ -213,7 +213,8 @@ test: test-dependencies
 test-dependencies:
 	@./quickstart --packages $(TEST_PACKAGES)
 
-test-programs: $(TEST_PROGRAMS) $(GOLDEN_PROGRAMS) $(FAULT_LIBRARY)
+EXAMPLE := $(BUILD)/tests/example
+test-programs: $(TEST_PROGRAMS) $(GOLDEN_PROGRAMS) $(FAULT_LIBRARY) $(EXAMPLE)
 
 $(FAULT_LIBRARY): tests/crash/fault.c
 	@mkdir -p $(@D)
@@ -228,7 +229,7 @@ golden: $(GOLDEN_PROGRAMS) $(BUILD)/lmk
 	@$(RUN_TESTS) golden
 
 ## cli-test: the tests of the command line alone
-cli-test: $(BUILD)/lmk
+cli-test: $(BUILD)/lmk $(EXAMPLE)
 	@$(RUN_TESTS) cli
 
 ## python-test: the tests of the Python module alone
@@ -259,6 +260,10 @@ $(BUILD)/tests/%: $(OBJECT_DIR)/tests/unit/%.o $(TEST_HELPERS) $(LIBRARY_OBJECTS
 $(BUILD)/tests/golden/%: $(OBJECT_DIR)/tests/golden/%.o $(TEST_HELPERS) $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
 	@mkdir -p $(@D)
 	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -lcmocka $(PRIVATE_LIBS)
+
+$(EXAMPLE): $(OBJECT_DIR)/docs/example.o $(BUILD)/liblmk.a
+	@mkdir -p $(@D)
+	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(PRIVATE_LIBS)
 
 ## bench: speed and size against their limits, on the samples
 bench: $(BENCH_PROGRAMS) $(BUILD)/lmk

@@ -41,6 +41,7 @@ const struct option_row option_rows[] = {
     {'M', "max-tokens", "N", "ask ", "longest answer (64; of a reader elsewhere 512)"},
     {'T', "temperature", "X", "ask ", "0: the likeliest answer (default); higher: more varied"},
     {'s', "seed", "N", "ask ", "of the random numbers that a temperature uses (0)"},
+    {OPTION_PICTURE, "picture", "FILE", "ask ", "draw what the answer read, as an SVG"},
     {OPTION_READER, "reader", "URL", "ask ",
      "let a chat-completions server write the answer from the passages, such as "
      "http://localhost:8080/v1; \"\": none"},
@@ -112,8 +113,8 @@ bool command_takes(const struct command *command, const struct option_row *row)
 /* Whether an option may stand in the configuration. */
 static bool is_setting(const struct option_row *row)
 {
-    return row->letter != OPTION_OPEN && strcmp(row->commands, "*") &&
-           strcmp(row->commands, "help ");
+    return row->letter != OPTION_OPEN && row->letter != OPTION_PICTURE &&
+           strcmp(row->commands, "*") && strcmp(row->commands, "help ");
 }
 
 static const struct option_row *find_row(int letter)
@@ -222,6 +223,9 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
         return end != text && !*end && arguments->temperature >= 0 && arguments->temperature <= 100;
     case OPTION_OPENER:
         arguments->opener = text;
+        return text[0];
+    case OPTION_PICTURE:
+        arguments->picture = text;
         return text[0];
     case OPTION_READER:
         arguments->reader = text[0] ? text : NULL;

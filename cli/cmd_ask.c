@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/picture.h"
 #include "cli/reader.h"
 
 #include <math.h>
@@ -162,6 +163,9 @@ enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error 
     if (!status) {
         status = elsewhere ? ask_reader(arguments, answer, error)
                            : print_answer(arguments, answer, started, error);
+        if (!status && arguments->picture)
+            status = picture_write(arguments->picture, arguments->words[0], answer,
+                                   session.collection, error);
         lmk_answer_free(answer);
     }
     session_close(&session);

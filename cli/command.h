@@ -16,6 +16,7 @@ struct arguments {
     bool json, quiet, generate, no_generate, no_merge, prune, manual, strict, features;
     const char *opener, *completion, *queries;
     const char *reader, *reader_model; /* NULL: none */
+    const char *picture;               /* the file for it, or NULL */
     unsigned threads;
     size_t top, blocks, candidates, max_tokens; /* 0: the default */
     size_t open;                                /* the passage to show; 0: none */
@@ -59,7 +60,8 @@ enum {
     OPTION_FEATURES,
     OPTION_READER,
     OPTION_READER_MODEL,
-    OPTION_READER_WAIT
+    OPTION_READER_WAIT,
+    OPTION_PICTURE
 };
 
 extern const struct option_row option_rows[]; /* the last has no name */

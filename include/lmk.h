@@ -110,6 +110,7 @@ struct lmk_document {
     const char *language; /* BCP 47, "" if unknown */
     const char *kind;     /* "text", "markdown", "html", "epub", "jsonl" */
     const char *metadata; /* a JSON object: what else the source says */
+    uint64_t first_block; /* the collection's number of its first block, as in lmk_passage */
     uint64_t blocks, tokens;
     uint64_t source_bytes, text_bytes; /* in the file; after normalisation */
     const char *state;                 /* "text", "landmarks", "ready" */

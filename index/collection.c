@@ -57,6 +57,7 @@ struct lmk_document collection_public_document(const struct document *document)
         .language = document->language,
         .kind = document->kind,
         .metadata = document->metadata,
+        .first_block = document->first_block,
         .blocks = document->block_count,
         .tokens = document->token_count,
         .source_bytes = document->source_bytes,

@@ -90,7 +90,7 @@ class _OpenOptions(Structure):
 
 class _Document(Structure):
     _fields_ = [("id", c_uint64), ("path", c_char_p), ("title", c_char_p), ("author", c_char_p),
-                ("language", c_char_p), ("kind", c_char_p), ("metadata", c_char_p), ("blocks", c_uint64),
+                ("language", c_char_p), ("kind", c_char_p), ("metadata", c_char_p), ("first_block", c_uint64), ("blocks", c_uint64),
                 ("tokens", c_uint64), ("source_bytes", c_uint64), ("text_bytes", c_uint64), ("state", c_char_p), ("tier", c_char_p),
                 ("hash", c_char * 33)]
 
