@@ -365,6 +365,7 @@ train-curve:
 # ---- Installation
 
 INSTALL_ROOT = $(DESTDIR)$(PREFIX)
+DOC_FILES = README.md $(wildcard docs/*.md docs/*.c docs/figures/*)
 SHARED_FILES = $(patsubst $(SHARE)/%,%,$(MANUAL_PAGES) $(COMPLETIONS))
 
 ## install: program, model, manual, completions, header, libraries, Python module below DESTDIR/PREFIX
@@ -380,6 +381,7 @@ install: all manual
 	install -m 644 $(MODEL) $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL))
 	install -D -m 644 python/lmk.py $(DESTDIR)$(PYTHON_DIR)/lmk.py
 	for file in $(SHARED_FILES); do install -D -m 644 $(SHARE)/$$file $(INSTALL_ROOT)/share/$$file; done
+	for file in $(DOC_FILES); do install -D -m 644 $$file $(INSTALL_ROOT)/share/doc/lmk/$$file; done
 	install -m 644 LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE
 	install -m 644 $(FAISS_DIR)/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -392,6 +394,8 @@ uninstall:
 	    $(DESTDIR)$(LIBDIR)/liblmk.so $(DESTDIR)$(LIBDIR)/pkgconfig/lmk.pc \
 	    $(INSTALL_ROOT)/share/doc/lmk/LICENSE $(INSTALL_ROOT)/share/doc/lmk/LICENSE.FAISS
 	rm -f $(DESTDIR)$(PYTHON_DIR)/lmk.py $(INSTALL_ROOT)/share/lmk/$(notdir $(MODEL)) $(SHARED_FILES:%=$(INSTALL_ROOT)/share/%)
+	rm -f $(DOC_FILES:%=$(INSTALL_ROOT)/share/doc/lmk/%)
+	-rmdir $(INSTALL_ROOT)/share/doc/lmk/docs/figures $(INSTALL_ROOT)/share/doc/lmk/docs
 	-rmdir $(DESTDIR)$(PYTHON_DIR) $(INSTALL_ROOT)/share/doc/lmk $(INSTALL_ROOT)/share/lmk
 
 # ---- Packages

@@ -382,7 +382,7 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
 }
 
 /* Where the explanation of an option begins. */
-#define HELP_COLUMN 28
+#define HELP_COLUMN 30
 
 /* "-c, --collection DIR"; without a letter, the name stands where other names stand. */
 static void name_option(const struct option_row *row, char text[64])
