@@ -10,15 +10,24 @@
 
 #define MOST_WORDS 32
 
-/* The number of the line that holds byte `offset`; 0 in a file with a NUL before it. */
+/* False for what is compressed, a page of a browser, or a PDF: places in those are places in the
+ * text that was taken from them. */
+static bool is_text(FILE *file)
+{
+    char start[512];
+    size_t size = fread(start, 1, sizeof start - 1, file);
+    start[size] = '\0';
+    rewind(file);
+    return strlen(start) == size && start[strspn(start, " \t\r\n")] != '<' &&
+           strncmp(start, "%PDF", 4);
+}
+
+/* The number of the line that holds byte `offset`. */
 static uint64_t line_of(FILE *file, uint64_t offset)
 {
     uint64_t line = 1;
-    for (int c; offset && (c = getc(file)) != EOF; offset--) {
-        if (!c)
-            return 0;
+    for (int c; offset && (c = getc(file)) != EOF; offset--)
         line += c == '\n';
-    }
     return line;
 }
 
@@ -46,7 +55,8 @@ enum lmk_status place_find(struct place *place, const struct lmk_passage *passag
         return fail(error, LMK_INPUT, "The source %s cannot be opened any more: %s.", passage->path,
                     strerror(reason));
     }
-    place->line = line_of(file, marked ? passage->mark_source_start : passage->source_start);
+    if (is_text(file))
+        place->line = line_of(file, marked ? passage->mark_source_start : passage->source_start);
     fclose(file);
     return LMK_OK;
 }

@@ -34,6 +34,9 @@ index -c b.lmk books/packed.jsonl.gz
 mkdir bin
 ln -s /bin/echo bin/xdg-open
 PATH=$here/bin:$PATH "$LMK" search -q -c b.lmk --mode lexical --open 1 okapi | plain
+echo "<html><body><h1>A page</h1><p>The quagga was seen by nobody in the end.</p></body></html>" >books/page.html
+index -c b.lmk books/page.html
+PATH=$here/bin:$PATH "$LMK" search -q -c b.lmk --mode lexical --open 1 quagga | plain
 echo "---- refused"
 try "$LMK" search -q -c a.lmk --mode lexical --open 7 zebra
 try "$LMK" search -q -c a.lmk --open 0 zebra
