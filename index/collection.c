@@ -226,7 +226,26 @@ static enum lmk_status make_directory(const char *path, struct lmk_error *error)
 {
     if (!mkdir(path, 0777) || errno == EEXIST)
         return LMK_OK;
+    if (errno == ENOENT)
+        return error_set(error, LMK_IO,
+                         "Cannot make the directory %s: there is no folder to make it in. Make "
+                         "that one first, or name another place.",
+                         path);
     return error_system(error, "Cannot make the directory %s", path);
+}
+
+static enum lmk_status no_collection(const char *path, struct lmk_error *error)
+{
+    struct stat information;
+    if (!stat(path, &information) && !S_ISDIR(information.st_mode))
+        return error_set(error, LMK_COLLECTION,
+                         "%s is not a collection but a file; a collection is a folder. Name "
+                         "another place.",
+                         path);
+    return error_set(
+        error, LMK_COLLECTION,
+        "%s is not a collection: it has no file CURRENT. Make one with: lmk index -c %s FOLDER",
+        path, path);
 }
 
 /* Reads CURRENT; LMK_NOT_FOUND without a sentence where a collection may be made. */
@@ -235,10 +254,7 @@ static enum lmk_status find_generation(const struct lmk_collection *collection, 
 {
     enum lmk_status status = generation_read(collection->path, generation, error);
     if (status == LMK_NOT_FOUND && !(creating && generation_is_unborn(collection->path)))
-        return error_set(
-            error, LMK_COLLECTION,
-            "%s is not a collection: it has no file CURRENT. Make one with: lmk index -c %s FOLDER",
-            collection->path, collection->path);
+        return no_collection(collection->path, error);
     return status;
 }
 

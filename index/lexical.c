@@ -54,7 +54,10 @@ enum lmk_status lexical_failure(struct lexical *lexical, int code, struct lmk_er
                          "makes it again from the stored texts.",
                          lexical->path, why);
     }
-    return error_set(error, LMK_IO, "Cannot use the words in %s: %s.", lexical->path, why);
+    return error_set(error, LMK_IO,
+                     "Cannot use the words in %s: %s. Check the permissions of this file and its "
+                     "folder, and that the disk is not full.",
+                     lexical->path, why);
 }
 
 enum lmk_status lexical_run(struct lexical *lexical, const char *sql, struct lmk_error *error)
@@ -149,12 +152,20 @@ static enum lmk_status use_fts5(struct lexical *lexical, struct lmk_error *error
 
 /* ------------------------------------------------------------------ opening */
 
-static enum lmk_status connect_file(struct lexical *lexical, int flags, struct lmk_error *error)
+/* `locks`: the file is locked against others; else it must be one that nobody can write. */
+static enum lmk_status connect_file(struct lexical *lexical, int flags, bool locks,
+                                    struct lmk_error *error)
 {
-    int code = sqlite3_open_v2(lexical->path, &lexical->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = sqlite3_open_v2(lexical->path, &lexical->db, flags | SQLITE_OPEN_NOMUTEX,
+                               locks ? NULL : "unix-none");
     if (code)
         return lexical_failure(lexical, code, error);
     sqlite3_busy_timeout(lexical->db, WAIT_MS);
+    if (!locks) { /* and its journal's index is kept in memory, not beside it */
+        enum lmk_status status = lexical_run(lexical, "PRAGMA locking_mode=EXCLUSIVE", error);
+        if (status)
+            return status;
+    }
     /* The version is the first thing read: this is where a file that cannot be used shows. */
     uint64_t version;
     return read_number(lexical, "PRAGMA user_version", &version, error);
@@ -186,7 +197,7 @@ static enum lmk_status connect_writer(struct lexical *lexical, struct lmk_error 
 {
     uint64_t tables;
     enum lmk_status status =
-        connect_file(lexical, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
+        connect_file(lexical, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, true, error);
     if (!status)
         status = lexical_run(lexical, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL", error);
     if (!status)
@@ -194,6 +205,27 @@ static enum lmk_status connect_writer(struct lexical *lexical, struct lmk_error 
     if (!status && !tables)
         status = lexical_run(lexical, schema, error);
     return status;
+}
+
+/* True where no file can be made beside it. */
+static bool is_read_only(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+    bool refused = folder && access(folder, W_OK) != 0;
+    free(folder);
+    return refused;
+}
+
+/* Read-only only where it must be: a killed writer's journal has to be taken back before anything
+ * can be read. On a read-only medium it is read where it lies. */
+static enum lmk_status connect_reader(struct lexical *lexical, struct lmk_error *error)
+{
+    enum lmk_status status = connect_file(lexical, SQLITE_OPEN_READWRITE, true, error);
+    if (status != LMK_IO || !is_read_only(lexical->path))
+        return status;
+    disconnect(lexical);
+    return connect_file(lexical, SQLITE_OPEN_READONLY, false, error);
 }
 
 static enum lmk_status check_version(struct lexical *lexical, bool write, struct lmk_error *error)
@@ -221,9 +253,8 @@ enum lmk_status lexical_open(struct lexical **result, const char *path, bool wri
     enum lmk_status status = LMK_NOT_FOUND;
     if (write)
         status = connect_writer(lexical, error);
-    else if (!access(path, F_OK)) /* read-only only where it must be: a killed writer's journal has
-                                     to be taken back before anything can be read */
-        status = connect_file(lexical, SQLITE_OPEN_READWRITE, error);
+    else if (!access(path, F_OK))
+        status = connect_reader(lexical, error);
     if (!status)
         status = check_version(lexical, write, error);
     if (!status)

@@ -19,7 +19,7 @@ static enum lmk_status encode(struct question *question, const struct lmk_model 
                               const char *text, struct lmk_error *error)
 {
     if (!text[strspn(text, " \t\r\n")])
-        return error_set(error, LMK_USAGE, "The question is empty.");
+        return error_set(error, LMK_USAGE, "The question is empty. Ask with at least one word.");
     enum lmk_status status = model_encode_question(model, text, &question->ids, error);
     if (!status && question_length(question) > MOST_TOKENS)
         status = error_set(error, LMK_USAGE,

@@ -197,7 +197,7 @@ static enum lmk_status settings_check(const struct store_settings *settings,
     if (!tier_fits(settings->tier, settings->head_width))
         return error_set(error, LMK_USAGE,
                          "Heads of width %u cannot be stored in quantised blocks of 32 values: "
-                         "choose the tier f16.",
+                         "choose the tier f16 (--kv f16).",
                          settings->head_width);
     return LMK_OK;
 }

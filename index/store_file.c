@@ -76,7 +76,10 @@ static enum lmk_status read_metas(struct snapshot *snapshot, const char *path,
         return no_store(path, snapshot->size ? "it is not an LMDB file" : "it is empty", error);
     if (load_u32(first + PAGE_HEADER + 4) != 1)
         return error_set(error, LMK_COLLECTION,
-                         "%s was written by another version of LMDB than 0.9.", path);
+                         "%s was written by another version of LMDB than 0.9, or is damaged. Read "
+                         "it with the lmk that wrote it, restore the file from a copy, or index "
+                         "the texts again into a new collection.",
+                         path);
     uint64_t page_bytes = load_u32(first + PAGE_HEADER + 24);
     if (page_bytes < 512 || page_bytes > 65536 || (page_bytes & (page_bytes - 1)) != 0)
         return no_store(path, "its first page makes no sense", error);
@@ -280,7 +283,9 @@ static enum lmk_status open_file(struct mapped_file *map, const char *path, cons
     if (stat(path, &information)) {
         if (errno == ENOENT || errno == ENOTDIR)
             return error_set(error, LMK_COLLECTION,
-                             "There is no store in %s: it has no file data.mdb.", directory);
+                             "There is no store in %s: it has no file data.mdb. Restore it from a "
+                             "copy, or remove the collection and index its texts again.",
+                             directory);
         return error_system(error, "Cannot look at %s", path);
     }
     return mapped_file_open(map, path, error);

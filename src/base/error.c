@@ -25,6 +25,25 @@ enum lmk_status error_set(struct lmk_error *error, enum lmk_status status, const
     return status;
 }
 
+/* What a person can do about it. */
+static const char *advice(int code)
+{
+    switch (code) {
+    case EACCES:
+    case EPERM:
+        return " Check its permissions.";
+    case EROFS:
+        return " Copy it to a place that can be written first.";
+    case ENOSPC:
+    case EDQUOT:
+        return " Free disk space and run it again.";
+    case EIO:
+        return " Check the disk.";
+    default:
+        return "";
+    }
+}
+
 enum lmk_status error_system(struct lmk_error *error, const char *format, ...)
 {
     int code = errno;
@@ -35,7 +54,8 @@ enum lmk_status error_system(struct lmk_error *error, const char *format, ...)
     va_end(arguments);
     if (error) {
         size_t used = strlen(error->message);
-        snprintf(error->message + used, sizeof error->message - used, ": %s.", strerror(code));
+        snprintf(error->message + used, sizeof error->message - used, ": %s.%s", strerror(code),
+                 advice(code));
     }
     return status;
 }

@@ -23,7 +23,32 @@ as "$LMK" ask -c a.lmk --granularity token --json fox | only_value
 as "$LMK" index -c a.lmk books
 as "$LMK" remove -c a.lmk 1
 as "$LMK" index -c new.lmk books
+# What a killed writer leaves: the words only in SQLite's journal, whose index is not copied.
 chmod u+w .
+cp -r a.lmk killed.lmk
+chmod -R u+w killed.lmk
+/usr/bin/python3 - killed.lmk/generation-000001/lexical.db <<'PYTHON'
+import os
+import sqlite3
+import sys
+
+words = sqlite3.connect(sys.argv[1], isolation_level=None)
+rows = words.execute("SELECT rowid, text FROM words").fetchall()
+words.execute("DELETE FROM words")
+words.execute("PRAGMA journal_mode=WAL")
+words.execute("BEGIN")
+words.executemany("INSERT INTO words(rowid, text) VALUES(?, ?)", rows)
+words.execute("COMMIT")
+os._exit(0)
+PYTHON
+ls killed.lmk/generation-000001
+rm killed.lmk/generation-000001/lexical.db-shm
+chmod -R a-w killed.lmk
+for collection in a killed; do
+    as "$LMK" search -c $collection.lmk --mode lexical --json fox | only_value
+    show ranking <"$TMPDIR/said"
+done
+as "$LMK" verify -c killed.lmk | tail -n 2 | sed 's/, [0-9]* values/, N values/'
 mkdir locked
 story 1 3 >locked/one.txt
 chmod 000 locked/one.txt books/story-002.txt
