@@ -31,7 +31,7 @@ static const char *advice(int code)
     switch (code) {
     case EACCES:
     case EPERM:
-        return " Check its permissions.";
+        return " Check the permissions.";
     case EROFS:
         return " Copy it to a place that can be written first.";
     case ENOSPC:
