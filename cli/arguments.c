@@ -13,7 +13,7 @@
 const struct option_row option_rows[] = {
     {'c', "collection", "DIR", "index search ask list info verify remove compact reindex export ",
      "the collection, NAME.lmk"},
-    {'m', "model", "FILE", "index search ask compact reindex export ",
+    {'m', "model", "FILE", "index search ask verify compact reindex export ",
      "the landmark model, a GGUF file"},
     {'n', "top", "N", "search ", "passages to show (10)"},
     {'k', "k", "N", "search ask ", "blocks that an answer reads (8)"},
@@ -48,12 +48,14 @@ const struct option_row option_rows[] = {
     {OPTION_READER_MODEL, "reader-model", "NAME", "ask ", "its model, where it has several"},
     {OPTION_READER_WAIT, "reader-wait", "SECONDS", "ask ", "how long it may be silent (120)"},
     {'K', "kv", "TIER", "index ",
-     "of a new collection, how keys and values are kept: q8_0 (default), q4_0 or f16"},
+     "how keys and values of what is added are kept: q8_0 (default), q4_0, f16, or none, which ask "
+     "computes again; of a new collection, the default from then on"},
     {'A', "ann", "FACTORY", "index reindex ",
      "the FAISS index, of a new collection or a rebuilt one (default: auto, by size)"},
+    {'R', "repair", NULL, "verify ", "make again what is damaged and can be: all but texts"},
     {'P', "prune", NULL, "index ", "remove what has gone from the folders and files given"},
     {'X', "strict", NULL, "index ", "exit code 3 where something could not be read"},
-    {'t', "threads", "N", "index search ask compact reindex ", "threads (one per core)"},
+    {'t', "threads", "N", "index search ask verify compact reindex ", "threads (one per core)"},
     {'j', "json", NULL, "index search ask list info verify remove compact reindex export ",
      "print JSON, see docs/json.md"},
     {'q', "quiet", NULL, "index search ask list info verify remove compact reindex export ",
@@ -72,7 +74,7 @@ static const struct {
 } choices[] = {
     {"MODE", "hybrid landmark lexical "},
     {"KIND", "question token head chunk "},
-    {"TIER", "q8_0 q4_0 f16 "},
+    {"TIER", "q8_0 q4_0 f16 none "},
     {"SHELL", "bash zsh fish "},
 };
 
@@ -190,7 +192,8 @@ static bool set_number(struct arguments *arguments, int letter, const char *text
 
 static bool set_value(struct arguments *arguments, int letter, const char *text)
 {
-    static const enum lmk_tier tier_values[] = {LMK_TIER_Q8_0, LMK_TIER_Q4_0, LMK_TIER_F16};
+    static const enum lmk_tier tier_values[] = {LMK_TIER_Q8_0, LMK_TIER_Q4_0, LMK_TIER_F16,
+                                                LMK_TIER_NONE};
     char *end;
     int found;
     switch (letter) {
@@ -217,6 +220,7 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
     case 'K':
         found = find_choice(letter, text);
         arguments->tier = tier_values[found < 0 ? 0 : found];
+        arguments->tier_given = true;
         return found >= 0;
     case 'T':
         arguments->temperature = strtof(text, &end);
@@ -249,6 +253,9 @@ static void set_switch(struct arguments *arguments, int letter)
         break;
     case 'q':
         arguments->quiet = true;
+        break;
+    case 'R':
+        arguments->repair = true;
         break;
     case 'P':
         arguments->prune = true;

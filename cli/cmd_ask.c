@@ -37,6 +37,12 @@ static enum lmk_status print_json(const struct arguments *arguments,
     cJSON_AddNumberToObject(object, "documents", (double)answer->documents);
     cJSON_AddNumberToObject(object, "documents_ready", (double)answer->documents_ready);
     cJSON_AddNumberToObject(object, "documents_words", (double)answer->documents_words);
+    if (answer->computed_blocks) {
+        cJSON *computed = cJSON_AddObjectToObject(object, "computed");
+        cJSON_AddNumberToObject(computed, "blocks", (double)answer->computed_blocks);
+        cJSON_AddNumberToObject(computed, "tokens", (double)answer->computed_tokens);
+        cJSON_AddNumberToObject(computed, "seconds", answer->computed_seconds);
+    }
     cJSON_AddItemToObject(object, "milliseconds", json_timing(&answer->timing));
     cJSON *passages = cJSON_AddArrayToObject(object, "passages");
     for (size_t i = 0; i < answer->count; i++)
@@ -102,6 +108,12 @@ static enum lmk_status print_answer(const struct arguments *arguments,
     if (!arguments->quiet)
         output_readiness(arguments, answer->documents_ready, answer->documents_words,
                          answer->documents);
+    if (answer->computed_blocks && !arguments->quiet)
+        fprintf(stderr,
+                "Of the blocks read, %llu keep no keys and values: they were computed again from "
+                "%llu tokens, in %.1f s.\n",
+                (unsigned long long)answer->computed_blocks,
+                (unsigned long long)answer->computed_tokens, answer->computed_seconds);
     if (arguments->json)
         return print_json(arguments, answer, error);
     if (answer->text)

@@ -166,6 +166,7 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
     struct lmk_index_options options = {.progress = on_progress,
                                         .context = &display,
                                         .skipped = on_skipped,
+                                        .tier = arguments->tier_given ? &arguments->tier : NULL,
                                         .prune = arguments->prune};
     struct lmk_open_options open = {true, true, arguments->tier, arguments->ann};
     if (!arguments->word_count)

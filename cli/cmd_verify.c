@@ -17,6 +17,52 @@ static void show(void *context, const char *sentence)
         puts(sentence);
 }
 
+static enum lmk_status print_repair(const struct arguments *arguments, struct problems *problems,
+                                    const struct lmk_repair_report *report, struct lmk_error *error)
+{
+    if (!arguments->json) {
+        if (report->documents)
+            printf("%llu document%s computed again.\n", (unsigned long long)report->documents,
+                   report->documents == 1 ? "" : "s");
+        if (report->segments)
+            puts("The landmark index was built again.");
+        if (report->words)
+            puts("The words were indexed again.");
+        printf("%llu problem%s found, %llu left.\n", (unsigned long long)report->problems,
+               report->problems == 1 ? "" : "s", (unsigned long long)report->left);
+        return LMK_OK;
+    }
+    cJSON *object = json_start("verify");
+    cJSON_AddNumberToObject(object, "documents_repaired", (double)report->documents);
+    cJSON_AddBoolToObject(object, "segments_repaired", report->segments);
+    cJSON_AddBoolToObject(object, "words_repaired", report->words);
+    cJSON_AddNumberToObject(object, "problems_left", (double)report->left);
+    cJSON_AddItemToObject(object, "problems", problems->list);
+    problems->list = NULL;
+    return json_print(object, error);
+}
+
+static enum lmk_status repair(const struct arguments *arguments, struct lmk_error *error)
+{
+    struct session session;
+    struct lmk_repair_report report;
+    struct lmk_open_options open = lmk_open_defaults();
+    open.write = true;
+    enum lmk_status status = session_open(&session, arguments, true, &open, error);
+    if (status)
+        return status;
+    struct problems problems = {arguments->json, cJSON_CreateArray()};
+    status = lmk_repair(session.collection, show, &problems, &report, error);
+    session_close(&session);
+    if (!status || status == LMK_CORRUPT) {
+        struct lmk_error printing = {0};
+        enum lmk_status printed = print_repair(arguments, &problems, &report, &printing);
+        status = status ? status : printed;
+    }
+    cJSON_Delete(problems.list);
+    return status;
+}
+
 enum lmk_status command_verify(const struct arguments *arguments, struct lmk_error *error)
 {
     struct session session;
@@ -25,6 +71,8 @@ enum lmk_status command_verify(const struct arguments *arguments, struct lmk_err
     if (arguments->word_count)
         return fail(error, LMK_USAGE, "\"%s\": verify takes no further argument.",
                     arguments->words[0]);
+    if (arguments->repair)
+        return repair(arguments, error);
     enum lmk_status status = session_open(&session, arguments, false, NULL, error);
     if (status) {
         cJSON_Delete(problems.list);

@@ -13,7 +13,7 @@ enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char
 /* Every option of every command; arguments.c says which command takes which. */
 struct arguments {
     const char *collection, *model;
-    bool json, quiet, generate, no_generate, no_merge, prune, manual, strict, features;
+    bool json, quiet, generate, no_generate, no_merge, prune, repair, manual, strict, features;
     const char *opener, *completion, *queries;
     const char *reader, *reader_model; /* NULL: none */
     const char *picture;               /* the file for it, or NULL */
@@ -26,6 +26,7 @@ struct arguments {
     enum lmk_mode mode;
     enum lmk_granularity granularity;
     enum lmk_tier tier;
+    bool tier_given;
     const char *ann; /* NULL: not given; "": by size */
     float temperature;
     uint64_t seed;

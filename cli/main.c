@@ -34,7 +34,10 @@ const struct command commands[] = {
      "of attention each received."},
     {"list", command_list, "", "list the documents of a collection", ""},
     {"info", command_info, "", "show what a collection holds and how large it is", ""},
-    {"verify", command_verify, "", "check every checksum and cross-reference", ""},
+    {"verify", command_verify, "", "check every checksum and cross-reference",
+     "--repair makes again what is damaged and can be made from the texts, with the model: "
+     "landmarks, keys and values, the landmark index, the words. A document whose text is damaged "
+     "has to be removed and indexed again."},
     {"remove", command_remove, "DOCUMENT...", "remove documents by id, path or title",
      "A path can also be that of a folder or of a file with several documents: all of them go."},
     {"compact", command_compact, "", "give back the space that removed documents took",

@@ -82,7 +82,8 @@ LMK_API bool lmk_model_can_answer(const struct lmk_model *model);
 
 struct lmk_collection;
 
-/* How the keys and values of a document's blocks are kept. */
+/* How the keys and values of a document's blocks are kept. None: only landmarks and text; what an
+ * answer reads is computed again. */
 enum lmk_tier { LMK_TIER_NONE = 0, LMK_TIER_F16 = 1, LMK_TIER_Q4_0 = 2, LMK_TIER_Q8_0 = 8 };
 
 struct lmk_open_options {
@@ -190,12 +191,27 @@ LMK_API enum lmk_status lmk_remove(struct lmk_collection *collection, const char
 struct lmk_verify_report {
     uint64_t documents, blocks, segments, values_checked, problems;
     uint64_t documents_words; /* whose words were checked */
+    bool pages;               /* the database's own pages are damaged: only they were checked */
 };
 /* Checks every checksum and cross-reference; each problem found goes to `problem` as a sentence.
  * Errors: LMK_CORRUPT when there was one. */
 LMK_API enum lmk_status lmk_verify(struct lmk_collection *collection,
                                    void (*problem)(void *context, const char *sentence),
                                    void *context, struct lmk_verify_report *report,
+                                   struct lmk_error *error);
+
+struct lmk_repair_report {
+    uint64_t problems;    /* found */
+    uint64_t documents;   /* whose landmarks, keys and values were computed again */
+    bool segments, words; /* the landmark index, the words were made again */
+    uint64_t left;        /* problems found afterwards */
+};
+/* Does what lmk_verify does, and then makes again what is derived from sound texts: landmarks, keys
+ * and values, landmark segments, words. Needs the model, and writes. Errors: LMK_CORRUPT where
+ * problems are left: texts or records are damaged, or the database's own pages. */
+LMK_API enum lmk_status lmk_repair(struct lmk_collection *collection,
+                                   void (*problem)(void *context, const char *sentence),
+                                   void *context, struct lmk_repair_report *report,
                                    struct lmk_error *error);
 
 /* ------------------------------------------------------------------ indexing */
@@ -216,6 +232,7 @@ struct lmk_index_options {
     /* Told of each file, or part of one that holds several documents, that could not be read and is
      * left out. May be NULL. */
     void (*skipped)(void *context, const char *path, const struct lmk_error *error);
+    const enum lmk_tier *tier; /* of documents that are added; NULL: the collection's */
     bool prune; /* remove the documents whose files have gone from the folders given */
 };
 
@@ -352,6 +369,10 @@ struct lmk_answer {
     size_t tokens;         /* generated */
     double log_likelihood; /* mean natural logarithm of a generated token's probability */
     uint64_t documents_ready, documents, documents_words;
+    /* Blocks whose keys and values are not kept (tier none) and were computed again, the tokens
+     * that the model ran over for them, and how long that took. */
+    uint64_t computed_blocks, computed_tokens;
+    double computed_seconds;
 };
 LMK_API enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
                                 const struct lmk_ask_options *options, struct lmk_answer **answer,

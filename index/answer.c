@@ -32,6 +32,7 @@ struct asking {
     struct ranking ranking;
     double *shares; /* of each chosen block: sum of its landmark probability */
     size_t count;
+    struct memory *source;
     struct memory_block *memory; /* of the chosen blocks */
     struct granularity *granularity;
     struct sequence *sequence; /* pass 2 */
@@ -103,7 +104,7 @@ static enum lmk_status load_memory(struct asking *asking, struct lmk_error *erro
         status = error_memory(error, asking->count * sizeof *asking->memory);
     for (size_t i = 0; !status && i < asking->count; i++) {
         numbers[i] = asking->chosen[i].block;
-        status = memory_load(asking->view, numbers[i], &asking->memory[i], error);
+        status = memory_load(asking->source, numbers[i], &asking->memory[i], error);
     }
     if (!status) {
         memory_set_slots(asking->memory, numbers, asking->count, counts.next_block);
@@ -131,7 +132,7 @@ static enum lmk_status prepare_memory(struct asking *asking, const char *questio
         return status;
     }
     status = granularity_open(&asking->granularity, asking->collection, asking->view,
-                              options->granularity, options->blocks, error);
+                              asking->source, options->granularity, options->blocks, error);
     return status ? status
                   : sequence_set_selector(asking->sequence,
                                           granularity_selector(asking->granularity), error);
@@ -291,13 +292,12 @@ static enum lmk_status make_passage(struct asking *asking, size_t i, double shar
 {
     struct lmk_passage *passage = &asking->answer->passages[i];
     uint64_t block = asking->chosen[i].block;
-    enum tensor_type type;
-    const void *keys;
-    enum lmk_status status = store_keys_values(asking->view, block, &type, &keys, NULL, error);
+    struct memory_block memory;
+    enum lmk_status status = memory_load(asking->source, block, &memory, error);
     if (status)
         return status;
     passage->attention_score =
-        scoring_block(asking->question.scoring, type, keys, NULL, token_scores);
+        scoring_block(asking->question.scoring, memory.type, memory.keys, NULL, token_scores);
     passage->landmark_part = passage->lexical_part = passage->attention_part = NAN;
     passage->landmark_score = asking->granularity ? NAN : asking->chosen[i].landmark;
     passage->lexical_score = asking->chosen[i].lexical;
@@ -356,6 +356,10 @@ static enum lmk_status make_passages(struct asking *asking, struct lmk_error *er
         qsort(answer->passages, answer->count, sizeof *answer->passages, by_share);
         answer->documents = counts.documents;
         answer->documents_ready = counts.documents_ready;
+        struct memory_cost cost = memory_cost(asking->source);
+        answer->computed_blocks = cost.blocks;
+        answer->computed_tokens = cost.tokens;
+        answer->computed_seconds = cost.seconds;
     }
     free(token_scores);
     return status;
@@ -374,6 +378,8 @@ static enum lmk_status ask(struct asking *asking, const char *question, struct l
     free(plain);
     timing->pass1 = 1e3 * (ingest_clock() - start);
     if (!status)
+        status = memory_open(&asking->source, asking->collection->model, asking->view, error);
+    if (!status)
         status = prepare_memory(asking, question, error);
     if (!status)
         status = read_and_write(asking, error);
@@ -388,6 +394,7 @@ static void release(struct asking *asking)
     sequence_close(asking->sequence);
     granularity_close(asking->granularity);
     question_close(&asking->question);
+    memory_close(asking->source);
     store_view_end(asking->view);
     free(asking->memory);
     ranking_release(&asking->ranking);

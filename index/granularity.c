@@ -25,6 +25,7 @@ struct granularity {
     struct memory_selector selector;
     struct lmk_collection *collection;
     struct store_view *view;
+    struct memory *memory;
     enum lmk_granularity kind;
     uint64_t newest_end;
     struct buffer masses; /* struct mass */
@@ -146,7 +147,7 @@ static enum lmk_status take_best(struct granularity *granularity, struct buffer 
         numbers[i] = items[i].block;
         masses[mass_place(granularity, numbers[i])].read = true;
         chosen[i] = &arena->blocks[i];
-        status = memory_load(granularity->view, numbers[i], &arena->blocks[i], error);
+        status = memory_load(granularity->memory, numbers[i], &arena->blocks[i], error);
     }
     if (!status)
         memory_set_slots(arena->blocks, numbers, wanted, granularity->newest_end);
@@ -206,8 +207,8 @@ enum lmk_status granularity_prepare(struct lmk_collection *collection, struct lm
 }
 
 enum lmk_status granularity_open(struct granularity **result, struct lmk_collection *collection,
-                                 struct store_view *view, enum lmk_granularity kind, size_t k,
-                                 struct lmk_error *error)
+                                 struct store_view *view, struct memory *memory,
+                                 enum lmk_granularity kind, size_t k, struct lmk_error *error)
 {
     struct store_counts counts;
     enum lmk_status status = store_counts(view, &counts, error);
@@ -219,6 +220,7 @@ enum lmk_status granularity_open(struct granularity **result, struct lmk_collect
     granularity->selector = (struct memory_selector){k, choose, granularity};
     granularity->collection = collection;
     granularity->view = view;
+    granularity->memory = memory;
     granularity->kind = kind;
     granularity->newest_end = counts.next_block;
     buffer_init(&granularity->masses, SIZE_MAX / 2);

@@ -10,12 +10,13 @@
 #include "src/model/sequence.h"
 
 struct granularity;
+struct memory;
 
 /* A selector for `sequence` that reads k blocks, through the FAISS segments of each memory layer
- * and KV head; landmarks that these lack are scanned exactly. The view must outlive it. */
+ * and KV head; landmarks that these lack are scanned exactly. View and memory must outlive it. */
 enum lmk_status granularity_open(struct granularity **result, struct lmk_collection *collection,
-                                 struct store_view *view, enum lmk_granularity kind, size_t k,
-                                 struct lmk_error *error);
+                                 struct store_view *view, struct memory *memory,
+                                 enum lmk_granularity kind, size_t k, struct lmk_error *error);
 void granularity_close(struct granularity *granularity); /* NULL is fine */
 const struct memory_selector *granularity_selector(const struct granularity *granularity);
 

@@ -170,9 +170,7 @@ static enum lmk_status keep_results(struct model_stage *stage, const struct run_
         running.next += item->blocks;
         bool complete = running.next == item->document.block_count;
         if (!status && complete) {
-            enum document_state state =
-                item->document.tier == LMK_TIER_NONE ? DOCUMENT_LANDMARKS : DOCUMENT_READY;
-            status = store_set_state(stage->batch, running.id, state, error);
+            status = store_set_state(stage->batch, running.id, DOCUMENT_READY, error);
             stage->ingest->progress.documents++;
             stage->ingest->report->documents++;
         }

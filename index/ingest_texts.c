@@ -277,6 +277,7 @@ static enum lmk_status add(struct texts *texts, const struct source_document *so
                            struct lmk_error *error)
 {
     const struct lmk_collection *collection = texts->ingest->collection;
+    const struct lmk_index_options *options = texts->ingest->options;
     struct document_blocks blocks;
     enum lmk_status status = document_blocks_make(&blocks, collection->model, &source->text, error);
     if (status)
@@ -284,7 +285,7 @@ static enum lmk_status add(struct texts *texts, const struct source_document *so
     document_blocks_place(&blocks, &source->text, source->places, source->place_count);
     struct document document = {
         .state = DOCUMENT_TEXT,
-        .tier = store_settings(collection->store)->tier,
+        .tier = options && options->tier ? *options->tier : store_settings(collection->store)->tier,
         .block_count = blocks.block_count,
         .token_count = blocks.token_count,
         .source_bytes = source->source_bytes,

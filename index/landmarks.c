@@ -448,8 +448,7 @@ static enum lmk_status changed(const char *path, const char *what, struct lmk_er
 {
     return error_set(error, LMK_CORRUPT,
                      "The landmark segment %s is damaged: %s. It is derived from the store and can "
-                     "be built again: "
-                     "delete the file and run \"lmk index\".",
+                     "be built again: run \"lmk verify --repair\".",
                      path, what);
 }
 

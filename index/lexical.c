@@ -50,8 +50,8 @@ enum lmk_status lexical_failure(struct lexical *lexical, int code, struct lmk_er
     case SQLITE_ERROR: /* a table that is missing */
         lexical->damaged = true;
         return error_set(error, LMK_CORRUPT,
-                         "The words in %s are damaged (%s). Delete this file and run lmk index: it "
-                         "makes it again from the stored texts.",
+                         "The words in %s are damaged (%s). Run lmk verify --repair: it makes "
+                         "them again from the stored texts.",
                          lexical->path, why);
     }
     return error_set(error, LMK_IO,

@@ -45,6 +45,9 @@ enum lmk_status lexical_update(struct lmk_collection *collection, lexical_report
 enum lmk_status lexical_copy(struct lmk_collection *collection, const char *to,
                              struct lmk_error *error);
 
+/* Deletes the file: lexical_update makes it again. */
+void lexical_discard(struct lmk_collection *collection);
+
 /* Compares the file with the store, its texts with their hashes, and its index with its texts; each
  * fault is a sentence for `problem`. `checked`: documents looked at. Nothing is wrong with a file
  * that is missing, or behind the store. */

@@ -378,3 +378,13 @@ enum lmk_status lexical_update(struct lmk_collection *collection, lexical_report
     store_view_end(update.view);
     return status;
 }
+
+void lexical_discard(struct lmk_collection *collection)
+{
+    char *path = lexical_path(collection);
+    lexical_close(collection->lexical);
+    collection->lexical = NULL;
+    if (path)
+        delete_file(path);
+    free(path);
+}

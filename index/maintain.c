@@ -205,11 +205,9 @@ enum lmk_status lmk_verify(struct lmk_collection *collection,
     if (status)
         return status;
     status = store_verify(view, count_problem, &counting, &store, error);
-    uint64_t in_store = counting.count;
     if (!status)
         status =
             segments_verify(collection, view, count_problem, &counting, &report->segments, error);
-    uint64_t before_words = counting.count;
     if (!status)
         status = lexical_verify(collection, view, count_problem, &counting,
                                 &report->documents_words, error);
@@ -218,12 +216,14 @@ enum lmk_status lmk_verify(struct lmk_collection *collection,
     report->blocks = store.blocks;
     report->values_checked = store.values;
     report->problems = counting.count;
+    report->pages = store.pages;
     if (!status && counting.count)
         status = error_set(
-            error, LMK_CORRUPT, "%s is damaged in %llu place%s.%s%s%s", collection->path,
+            error, LMK_CORRUPT, "%s is damaged in %llu place%s. %s", collection->path,
             (unsigned long long)counting.count, counting.count == 1 ? "" : "s",
-            in_store ? " Remove the documents named and index them again." : "",
-            before_words > in_store ? " Delete the landmark segments named and run lmk index." : "",
-            counting.count > before_words ? " Delete lexical.db and run lmk index." : "");
+            store.pages ? "Restore it from a copy, or index the texts again."
+                        : "What can be made again from the texts, lmk verify --repair makes; "
+                          "documents that it still names have to be removed and indexed "
+                          "again.");
     return status;
 }

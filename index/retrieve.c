@@ -2,6 +2,7 @@
 #include "index/granularity.h"
 #include "index/ingest.h"
 #include "index/lexical_query.h"
+#include "index/memory.h"
 #include "index/passage.h"
 #include "index/selection.h"
 
@@ -41,9 +42,12 @@ static enum lmk_status rank_inside(struct retrieval *retrieval, size_t wanted,
     const struct question *question = &retrieval->question;
     struct granularity *granularity = NULL;
     struct sequence *sequence = NULL;
-    enum lmk_status status =
-        granularity_open(&granularity, retrieval->collection, retrieval->view,
-                         retrieval->options->granularity, retrieval->options->blocks, error);
+    struct memory *memory = NULL;
+    enum lmk_status status = memory_open(&memory, model, retrieval->view, error);
+    if (!status)
+        status =
+            granularity_open(&granularity, retrieval->collection, retrieval->view, memory,
+                             retrieval->options->granularity, retrieval->options->blocks, error);
     if (!status)
         status = sequence_open(&sequence, model, question_length(question), false, error);
     if (!status)
@@ -59,6 +63,7 @@ static enum lmk_status rank_inside(struct retrieval *retrieval, size_t wanted,
                            retrieval->collection->path, retrieval->collection->path);
     sequence_close(sequence);
     granularity_close(granularity);
+    memory_close(memory);
     return status;
 }
 

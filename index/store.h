@@ -189,6 +189,7 @@ enum lmk_status store_segments(struct store_view *view,
  * not. */
 struct store_verification {
     uint64_t documents, blocks, values, problems;
+    bool pages; /* LMDB's own pages are damaged: nothing else was looked at */
 };
 enum lmk_status store_verify(struct store_view *view,
                              void (*problem)(void *context, const char *sentence), void *context,
@@ -218,6 +219,9 @@ enum lmk_status store_put_blocks(struct store_batch *batch, const struct documen
                                  const float *keys, const float *values, struct lmk_error *error);
 enum lmk_status store_set_state(struct store_batch *batch, uint64_t document,
                                 enum document_state state, struct lmk_error *error);
+/* Takes away what the model computed of a document, and sets its state to text. */
+enum lmk_status store_forget_blocks(struct store_batch *batch, uint64_t document,
+                                    struct lmk_error *error);
 /* Changes path (a moved file) of a document. */
 enum lmk_status store_set_path(struct store_batch *batch, uint64_t document, const char *path,
                                struct lmk_error *error);

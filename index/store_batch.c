@@ -398,6 +398,21 @@ enum lmk_status store_set_state(struct store_batch *batch, uint64_t document,
     return put_document(batch, &record, error);
 }
 
+enum lmk_status store_forget_blocks(struct store_batch *batch, uint64_t document,
+                                    struct lmk_error *error)
+{
+    struct document record;
+    enum lmk_status status = store_document(&batch->view, document, &record, error);
+    if (status)
+        return status;
+    uint64_t first = record.first_block, end = first + record.block_count;
+    pending_drop(batch, document);
+    if ((status = delete_range(batch, TABLE_LANDMARKS, first, end, error)) ||
+        (status = delete_range(batch, TABLE_KEYS_VALUES, first, end, error)))
+        return status;
+    return store_set_state(batch, document, DOCUMENT_TEXT, error);
+}
+
 enum lmk_status store_set_path(struct store_batch *batch, uint64_t document, const char *path,
                                struct lmk_error *error)
 {

@@ -506,7 +506,8 @@ static enum lmk_status check_all(struct verification *verification, struct lmk_e
                                                     page_problem, verification, error);
     if (status)
         return absorb(verification, status, error);
-    if (verification->result->problems)
+    verification->result->pages = verification->result->problems > 0;
+    if (verification->result->pages)
         return LMK_OK; /* LMDB would follow the damaged pages */
     if ((status = check_meta(verification, error)) ||
         (status = check_documents(verification, error)) ||

@@ -116,7 +116,8 @@ _STREAM = CFUNCTYPE(c_bool, c_void_p, POINTER(c_char), c_size_t)
 
 
 class _IndexOptions(Structure):
-    _fields_ = [("progress", _PROGRESS), ("context", c_void_p), ("skipped", _SKIPPED), ("prune", c_bool)]
+    _fields_ = [("progress", _PROGRESS), ("context", c_void_p), ("skipped", _SKIPPED), ("tier", POINTER(c_int)),
+                ("prune", c_bool)]
 
 
 class _IndexReport(Structure):
@@ -173,7 +174,8 @@ class _AskOptions(Structure):
 class _Answer(Structure):
     _fields_ = [("text", c_char_p), ("count", c_size_t), ("passages", POINTER(_Passage)), ("timing", _Timing),
                 ("tokens", c_size_t), ("log_likelihood", c_double), ("documents_ready", c_uint64),
-                ("documents", c_uint64), ("documents_words", c_uint64)]
+                ("documents", c_uint64), ("documents_words", c_uint64), ("computed_blocks", c_uint64),
+                ("computed_tokens", c_uint64), ("computed_seconds", c_double)]
 
 
 class _ReaderOptions(Structure):
@@ -435,7 +437,7 @@ class Collection:
         on_skipped = _Guard(lambda _, path, error: skipped(_text(path), Error(error[0].status, _text(
             error[0].message))) if skipped else None)
         options = _IndexOptions(_PROGRESS(lambda *now: on_progress(*now) and not on_skipped.exception), None,
-                                _SKIPPED(lambda *file: on_skipped(*file) and None), prune)
+                                _SKIPPED(lambda *file: on_skipped(*file) and None), None, prune)
         try:
             self._do("lmk_index", (c_char_p * len(names))(*names), len(names), byref(options), byref(report))
         finally:

@@ -193,11 +193,14 @@ static void check_slots(const struct fixture *f, const uint64_t *numbers,
 static void run_second_pass(struct fixture *f, const uint64_t *numbers, size_t count)
 {
     struct memory_block memory[BLOCKS_READ];
+    struct memory *source;
     struct lmk_error error;
+    must(memory_open(&source, f->model, f->view, &error), &error);
     for (size_t i = 0; i < count; i++) {
-        must(memory_load(f->view, numbers[i], &memory[i], &error), &error);
+        must(memory_load(source, numbers[i], &memory[i], &error), &error);
         assert_int_equal(memory[i].type, TENSOR_F16);
     }
+    memory_close(source); /* all of it lies in the map */
     memory_set_slots(memory, numbers, count, f->block_count);
     check_slots(f, numbers, memory, count);
     must(sequence_open(&f->second_pass, f->model, f->prompt_count + 64, false, &error), &error);
