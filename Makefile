@@ -197,7 +197,8 @@ demo: $(BUILD)/lmk
 # ---- Tests
 
 TEST_PACKAGES := libcmocka-dev python3 sentencepiece mandoc zsh fish \
-    $(if $(wildcard tests/train/test_*.py),python3-torch python3-numpy python3-sentencepiece)
+    $(if $(wildcard tests/train/test_*.py),python3-torch python3-numpy python3-sentencepiece) \
+    $(if $(PACKAGES),lintian)
 RUN_TESTS := tests/run $(BUILD)
 # Of the runs that tests/crash kills, every so manyth; the whole takes some minutes.
 CRASHES ?= 10
@@ -205,9 +206,10 @@ CRASHES ?= 10
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 ## test: every test: unit, command line, golden values, some crashes, Python, trainer; ends with "N passed, N failed"
+# (PACKAGES=1: also what "make deb" and "make dist" make, which takes a minute more)
 test: test-dependencies
-	@+$(SUBMAKE) all test-programs
-	@$(RUN_TESTS) unit golden cli crash=$(CRASHES) python train
+	@+$(SUBMAKE) all test-programs $(if $(PACKAGES),deb dist XZ_LEVEL=0)
+	@$(RUN_TESTS) unit golden cli crash=$(CRASHES) python train $(if $(PACKAGES),packages=$(DEB)$(comma)$(DIST).tar.gz)
 
 ## test-dependencies: install the Debian packages that only the tests need
 test-dependencies:
@@ -438,10 +440,10 @@ dist: all manual
 # ---- Housekeeping
 
 ## package-test: make both, and try them
-package-test: test-dependencies
-	@./quickstart --packages lintian
+package-test:
+	@./quickstart --packages lintian python3
 	@+$(SUBMAKE) deb dist XZ_LEVEL=0
-	@tests/package/run $(DEB) $(DIST).tar.gz
+	@$(RUN_TESTS) packages=$(DEB)$(comma)$(DIST).tar.gz
 
 ## clean: remove everything built here (FAISS stays in its cache)
 clean:
