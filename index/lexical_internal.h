@@ -41,7 +41,7 @@ char *lexical_path(const struct lmk_collection *collection);
 
 /* Opens the file. Reading: LMK_NOT_FOUND, without a sentence, where there is none or one of another
  * version. Writing: it is made where there is none; LMK_CORRUPT where it is of another version. */
-enum lmk_status lexical_open(struct lexical **lexical, const char *path, bool write,
+enum lmk_status lexical_open(struct lexical **result, const char *path, bool write,
                              struct lmk_error *error);
 
 void lexical_close_writer(struct lexical *lexical);

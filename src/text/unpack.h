@@ -9,7 +9,7 @@
 struct unpacker;
 
 /* `bytes` must stay until the end. `path` is for messages. */
-enum lmk_status unpacker_open(struct unpacker **unpacker, struct slice bytes, const char *path,
+enum lmk_status unpacker_open(struct unpacker **result, struct slice bytes, const char *path,
                               struct lmk_error *error);
 void unpacker_close(struct unpacker *unpacker); /* NULL is fine */
 
