@@ -219,9 +219,11 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
         return found >= 0;
     case 'K':
         found = find_choice(letter, text);
-        arguments->tier = tier_values[found < 0 ? 0 : found];
+        if (found < 0 || (size_t)found >= sizeof tier_values / sizeof tier_values[0])
+            return false;
+        arguments->tier = tier_values[found];
         arguments->tier_given = true;
-        return found >= 0;
+        return true;
     case 'T':
         arguments->temperature = strtof(text, &end);
         return end != text && !*end && arguments->temperature >= 0 && arguments->temperature <= 100;

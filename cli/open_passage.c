@@ -125,7 +125,7 @@ enum lmk_status place_open(const struct place *place, const char *opener, struct
         at += size + (at[size] == ' ');
     }
     fflush(stdout);
-    if (!status && count) {
+    if (!status && words[0]) {
         execvp(words[0], words);
         status = fail(error, LMK_IO, "Cannot run %s: %s. Name another program with --opener.",
                       words[0], strerror(errno));

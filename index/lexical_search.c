@@ -271,7 +271,7 @@ static enum lmk_status take_sample(struct lexical *lexical, const struct lexical
     for (uint64_t i = 0; !status && i < SAMPLE && (i < end || end > SAMPLE); i++) {
         struct content *content = &sample->contents[sample->count];
         status = read_block(lexical, query, sample_block(i, SAMPLE, end), content, error);
-        sample->count += content->length > 0;
+        sample->count += !status && content->length > 0;
     }
     return status;
 }

@@ -335,7 +335,7 @@ enum lmk_status ranking_make(struct ranking *ranking, struct lmk_collection *col
                             .weights = weights_of(request, &collection->model->rank)};
     size_t width = model_landmark_width(&collection->model->shape);
     *ranking = (struct ranking){0};
-    ranking->items = malloc(2 * request->candidates * sizeof *ranking->items);
+    ranking->items = calloc(2 * request->candidates, sizeof *ranking->items);
     ranker.pooled = malloc(width * sizeof *ranker.pooled);
     enum lmk_status status = LMK_OK;
     if (!ranking->items || !ranker.pooled)
@@ -356,14 +356,14 @@ enum lmk_status ranking_of_granularity(struct ranking *ranking,
                                        struct lmk_error *error)
 {
     *ranking = (struct ranking){0};
-    struct candidate *candidates = malloc(wanted * sizeof *candidates);
+    struct candidate *candidates = calloc(wanted, sizeof *candidates);
     ranking->items = malloc(wanted * sizeof *ranking->items);
     enum lmk_status status = candidates && ranking->items
                                  ? LMK_OK
                                  : error_memory(error, wanted * sizeof *ranking->items);
     if (!status)
         ranking->count = granularity_ranking(granularity, wanted, candidates);
-    for (size_t i = 0; i < ranking->count; i++)
+    for (size_t i = 0; !status && i < ranking->count; i++)
         ranking->items[i] = ranked_by(candidates[i].block, candidates[i].score, NAN);
     free(candidates);
     return status;
