@@ -299,7 +299,7 @@ static void refuse_weights(const char *name, const float *values, uint64_t count
 static void test_rank_weights_that_do_not_fit(void **state)
 {
     (void)state;
-    const float values[9] = {0}, infinite[8] = {0, 0, 0, INFINITY};
+    const float values[16] = {0}, infinite[8] = {0, 0, 0, INFINITY};
     refuse_weight("landmark.rank.landmark", NAN);
     refuse_weight("landmark.rank.lexical", INFINITY);
     refuse_weight("landmark.rank.landmark_alone", -INFINITY);
