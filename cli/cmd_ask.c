@@ -101,19 +101,26 @@ static void print_passages(const struct lmk_answer *answer)
     }
 }
 
-static enum lmk_status print_answer(const struct arguments *arguments,
-                                    const struct lmk_answer *answer, bool started,
-                                    struct lmk_error *error)
+/* What the user should know of how the passages came about. */
+static void print_notes(const struct arguments *arguments, const struct lmk_answer *answer)
 {
-    if (!arguments->quiet)
-        output_readiness(arguments, answer->documents_ready, answer->documents_words,
-                         answer->documents);
-    if (answer->computed_blocks && !arguments->quiet)
+    if (arguments->quiet)
+        return;
+    output_readiness(arguments, answer->documents_ready, answer->documents_words,
+                     answer->documents);
+    if (answer->computed_blocks)
         fprintf(stderr,
                 "Of the blocks read, %llu keep no keys and values: they were computed again from "
                 "%llu tokens, in %.1f s.\n",
                 (unsigned long long)answer->computed_blocks,
                 (unsigned long long)answer->computed_tokens, answer->computed_seconds);
+}
+
+static enum lmk_status print_answer(const struct arguments *arguments,
+                                    const struct lmk_answer *answer, bool started,
+                                    struct lmk_error *error)
+{
+    print_notes(arguments, answer);
     if (arguments->json)
         return print_json(arguments, answer, error);
     if (answer->text)
@@ -147,9 +154,7 @@ static enum lmk_status ask_reader(const struct arguments *arguments, struct lmk_
                                   struct lmk_error *error)
 {
     struct lmk_error printing = {0};
-    if (!arguments->quiet)
-        output_readiness(arguments, answer->documents_ready, answer->documents_words,
-                         answer->documents);
+    print_notes(arguments, answer);
     enum lmk_status status = reader_write(arguments, answer, error), printed = LMK_OK;
     if (arguments->json)
         printed = print_json(arguments, answer, &printing);
