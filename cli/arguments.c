@@ -53,6 +53,11 @@ const struct option_row option_rows[] = {
     {'A', "ann", "FACTORY", "index reindex ",
      "the FAISS index, of a new collection or a rebuilt one (default: auto, by size)"},
     {'R', "repair", NULL, "verify ", "make again what is damaged and can be: all but texts"},
+    {OPTION_FIRST, "first", "PATTERN", "index ",
+     "run the model first over documents whose path or title this fits, or is a part of"},
+    {OPTION_FOR, "for", "TIME", "index ",
+     "stop after 90s, 30m or 2h; the same command goes on from there"},
+    {OPTION_NICE, "nice", NULL, "index ", "leave the processor to other programs that want it"},
     {'P', "prune", NULL, "index ", "remove what has gone from the folders and files given"},
     {'X', "strict", NULL, "index ", "exit code 3 where something could not be read"},
     {'t', "threads", "N", "index search ask verify compact reindex ", "threads (one per core)"},
@@ -190,6 +195,19 @@ static bool set_number(struct arguments *arguments, int letter, const char *text
     return true;
 }
 
+/* "90", "90s", "30m", "2h", "1.5h" */
+static bool parse_duration(const char *text, double *seconds)
+{
+    char *end;
+    *seconds = strtod(text, &end);
+    double unit = !*end || !strcmp(end, "s") ? 1
+                  : !strcmp(end, "m")        ? 60
+                  : !strcmp(end, "h")        ? 3600
+                                             : 0;
+    *seconds *= unit;
+    return end != text && *seconds > 0 && *seconds < 1e9;
+}
+
 static bool set_value(struct arguments *arguments, int letter, const char *text)
 {
     static const enum lmk_tier tier_values[] = {LMK_TIER_Q8_0, LMK_TIER_Q4_0, LMK_TIER_F16,
@@ -230,6 +248,11 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
     case OPTION_OPENER:
         arguments->opener = text;
         return text[0];
+    case OPTION_FIRST:
+        arguments->first = text;
+        return text[0];
+    case OPTION_FOR:
+        return parse_duration(text, &arguments->seconds);
     case OPTION_PICTURE:
         arguments->picture = text;
         return text[0];
@@ -258,6 +281,9 @@ static void set_switch(struct arguments *arguments, int letter)
         break;
     case 'R':
         arguments->repair = true;
+        break;
+    case OPTION_NICE:
+        arguments->nice = true;
         break;
     case 'P':
         arguments->prune = true;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SECONDS_BETWEEN_LINES 10 /* where stderr is no terminal */
@@ -110,6 +111,7 @@ static enum lmk_status print_json(const struct lmk_index_report *report, struct 
     cJSON_AddNumberToObject(object, "documents_invalid", (double)report->documents_invalid);
     cJSON_AddNumberToObject(object, "documents_foreign", (double)report->documents_foreign);
     cJSON_AddStringToObject(object, "languages", report->languages);
+    cJSON_AddBoolToObject(object, "out_of_time", report->out_of_time);
     cJSON_AddNumberToObject(object, "documents_pruned", (double)report->documents_pruned);
     cJSON_AddNumberToObject(object, "documents", (double)report->documents);
     cJSON_AddNumberToObject(object, "tokens", (double)report->tokens);
@@ -122,6 +124,8 @@ static enum lmk_status print_json(const struct lmk_index_report *report, struct 
 static void print_report(const struct lmk_index_report *report)
 {
     char tokens[32], speed[32], bytes[32];
+    if (report->out_of_time)
+        puts("The time was up. The same command goes on from there.");
     if (report->documents_pruned)
         printf("%llu document%s removed, whose files have gone\n",
                (unsigned long long)report->documents_pruned,
@@ -167,10 +171,14 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
                                         .context = &display,
                                         .skipped = on_skipped,
                                         .tier = arguments->tier_given ? &arguments->tier : NULL,
+                                        .first = arguments->first,
+                                        .seconds = arguments->seconds,
                                         .prune = arguments->prune};
     struct lmk_open_options open = {true, true, arguments->tier, arguments->ann};
     if (!arguments->word_count)
         return fail(error, LMK_USAGE, "Which books? Name files or folders. See: lmk help index");
+    if (arguments->nice)
+        setpriority(PRIO_PROCESS, 0, 19); /* where it is refused, it goes on as it was */
     enum lmk_status status = session_open(&session, arguments, true, &open, error);
     if (status)
         return status;

@@ -13,7 +13,8 @@ enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char
 /* Every option of every command; arguments.c says which command takes which. */
 struct arguments {
     const char *collection, *model;
-    bool json, quiet, generate, no_generate, no_merge, prune, repair, manual, strict, features;
+    bool json, quiet, generate, no_generate, no_merge, prune, repair, nice, manual, strict,
+        features;
     const char *opener, *completion, *queries;
     const char *reader, *reader_model; /* NULL: none */
     const char *picture;               /* the file for it, or NULL */
@@ -27,7 +28,9 @@ struct arguments {
     enum lmk_granularity granularity;
     enum lmk_tier tier;
     bool tier_given;
-    const char *ann; /* NULL: not given; "": by size */
+    const char *ann;   /* NULL: not given; "": by size */
+    const char *first; /* NULL: in order */
+    double seconds;    /* 0: no limit */
     float temperature;
     uint64_t seed;
     char **words; /* what is not an option */
@@ -62,7 +65,10 @@ enum {
     OPTION_READER,
     OPTION_READER_MODEL,
     OPTION_READER_WAIT,
-    OPTION_PICTURE
+    OPTION_PICTURE,
+    OPTION_FIRST,
+    OPTION_FOR,
+    OPTION_NICE
 };
 
 extern const struct option_row option_rows[]; /* the last has no name */

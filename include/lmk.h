@@ -233,7 +233,10 @@ struct lmk_index_options {
      * left out. May be NULL. */
     void (*skipped)(void *context, const char *path, const struct lmk_error *error);
     const enum lmk_tier *tier; /* of documents that are added; NULL: the collection's */
-    bool prune; /* remove the documents whose files have gone from the folders given */
+    const char *first;         /* the model runs first over documents whose path or title this fits,
+                                  a shell pattern or a part of it; NULL: in the order they were added */
+    double seconds; /* stop after so long, with what is complete committed; 0: no limit */
+    bool prune;     /* remove the documents whose files have gone from the folders given */
 };
 
 struct lmk_index_report {
@@ -243,6 +246,7 @@ struct lmk_index_report {
                                                 */
     uint64_t documents_foreign;                /* new ones in other languages than English, */
     char languages[120];                       /* named with their counts: "fr 3, de 1" */
+    bool out_of_time;                          /* stopped after options->seconds */
     uint64_t documents_pruned;                 /* removed, as their files have gone */
     uint64_t documents, tokens;                /* indexed by the model in this call */
     double seconds;                            /* of the whole call */

@@ -16,7 +16,12 @@ double ingest_clock(void)
 enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error)
 {
     const struct lmk_index_options *options = ingest->options;
-    ingest->progress.seconds = ingest_clock() - ingest->stage_started;
+    double now = ingest_clock();
+    ingest->progress.seconds = now - ingest->stage_started;
+    ingest->report->out_of_time =
+        options && options->seconds > 0 && now - ingest->started >= options->seconds;
+    if (ingest->report->out_of_time)
+        return LMK_INTERRUPTED; /* lmk_index takes it for a success */
     if (!options || !options->progress || options->progress(options->context, &ingest->progress))
         return LMK_OK;
     return error_set(error, LMK_INTERRUPTED,
@@ -52,6 +57,8 @@ static enum lmk_status run_stages(struct ingest *ingest, const struct file_list 
         status = ingest_words(ingest, error);
     if (!status)
         status = ingest_model(ingest, error);
+    if (status == LMK_INTERRUPTED && ingest->report->out_of_time)
+        status = LMK_OK;
     if (status && status != LMK_INTERRUPTED)
         return status;
     ingest->progress.stage = "landmarks";

@@ -1,7 +1,9 @@
 #include "index/ingest.h"
 
+#include "index/space.h"
 #include "src/model/indexer.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +28,7 @@ struct model_stage {
     struct running running[RUN_BLOCKS];
     size_t running_count;
     uint64_t next_id; /* documents below it were started or need nothing */
+    bool first_ones;  /* only documents that come first are started */
     bool exhausted;   /* no further document waits */
     size_t batch_blocks;
     uint32_t *tokens;     /* [RUN_BLOCKS][N] */
@@ -64,16 +67,38 @@ static enum lmk_status start_running(struct model_stage *stage, const struct doc
     return status;
 }
 
-/* Starts the next document in state text, if there is one. */
+/* True for a document that is to be run before the others. */
+static bool comes_first(const struct model_stage *stage, const struct document *document)
+{
+    const struct lmk_index_options *options = stage->ingest->options;
+    if (!options || !options->first)
+        return false;
+    const char *texts[] = {document->path, document->title};
+    for (size_t i = 0; i < 2; i++)
+        if (strcasestr(texts[i], options->first) ||
+            !fnmatch(options->first, texts[i], FNM_CASEFOLD))
+            return true;
+    return false;
+}
+
+/* Starts the next document in state text, if there is one: those that come first, then the others.
+ */
 static enum lmk_status start_document(struct model_stage *stage, struct lmk_error *error)
 {
     struct document document;
     enum lmk_status status;
-    while (!(status = store_next_document(stage->view, stage->next_id, &document, error))) {
-        stage->next_id = document.id + 1;
-        if (document.state != DOCUMENT_TEXT)
+    for (;;) {
+        status = store_next_document(stage->view, stage->next_id, &document, error);
+        if (status == LMK_NOT_FOUND && stage->first_ones) {
+            stage->first_ones = false;
+            stage->next_id = 0;
             continue;
-        return start_running(stage, &document, error);
+        }
+        if (status)
+            break;
+        stage->next_id = document.id + 1;
+        if (document.state == DOCUMENT_TEXT && comes_first(stage, &document) == stage->first_ones)
+            return start_running(stage, &document, error);
     }
     stage->exhausted = status == LMK_NOT_FOUND;
     return stage->exhausted ? LMK_OK : status;
@@ -239,6 +264,22 @@ static enum lmk_status count_tokens(struct ingest *ingest, struct store_view *vi
     return status;
 }
 
+/* Hours of work are not begun that would end with a full disk. */
+static enum lmk_status check_space(const struct ingest *ingest, uint64_t needed,
+                                   struct lmk_error *error)
+{
+    uint64_t available;
+    const char *path = ingest->collection->path;
+    enum lmk_status status = space_available(path, &available, error);
+    if (status || needed <= available)
+        return status;
+    return error_set(error, LMK_IO,
+                     "Indexing what waits in %s needs %.2f GB of disk space, and %.2f GB are free. "
+                     "The texts and their words are kept and can be searched. Free some space, or "
+                     "keep less (--kv), and run it again.",
+                     path, (double)needed / 1e9, (double)available / 1e9);
+}
+
 /* What waits: documents in state text, and their tokens. */
 static enum lmk_status count_work(struct ingest *ingest, struct lmk_error *error)
 {
@@ -249,15 +290,18 @@ static enum lmk_status count_work(struct ingest *ingest, struct lmk_error *error
         return status;
     ingest->progress = (struct lmk_progress){.stage = "indexing"};
     ingest->stage_started = ingest_clock();
+    uint64_t needed = 0;
     for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
          id = document.id + 1)
         if (document.state == DOCUMENT_TEXT) {
             ingest->progress.documents_total++;
+            needed += document.block_count *
+                      store_block_bytes(store_settings(ingest->collection->store), document.tier);
             if ((status = count_tokens(ingest, view, &document, error)))
                 break;
         }
     store_view_end(view);
-    return status == LMK_NOT_FOUND ? LMK_OK : status;
+    return status == LMK_NOT_FOUND ? check_space(ingest, needed, error) : status;
 }
 
 static enum lmk_status allocate(struct model_stage *stage, struct lmk_error *error)
@@ -295,7 +339,8 @@ enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error)
     if (status || !ingest->progress.documents_total)
         return status;
     double before = ingest_clock();
-    struct model_stage stage = {.ingest = ingest};
+    struct model_stage stage = {.ingest = ingest,
+                                .first_ones = ingest->options && ingest->options->first};
     if (!(status = allocate(&stage, error)))
         status = run_batches(&stage, error);
     release(&stage);

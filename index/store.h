@@ -173,6 +173,9 @@ enum lmk_status store_keys_values(struct store_view *view, uint64_t block, enum 
 enum lmk_status store_blocks_done(struct store_view *view, const struct document *document,
                                   uint64_t *count, struct lmk_error *error);
 
+/* Bytes on disk that a block's landmark key, keys and values will take in this tier. */
+uint64_t store_block_bytes(const struct store_settings *settings, enum lmk_tier tier);
+
 /* Bytes on disk by table, whole pages. */
 struct store_sizes {
     uint64_t text, landmarks, keys_values, other, file;

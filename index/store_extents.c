@@ -92,6 +92,21 @@ size_t extent_best_count(const struct extent_shape *shape)
     return best;
 }
 
+static uint64_t bytes_per_block(const struct extent_shape *shape)
+{
+    size_t count = extent_best_count(shape);
+    return extent_disk_bytes(extent_bytes(shape, count)) / count + 1;
+}
+
+uint64_t store_block_bytes(const struct store_settings *settings, enum lmk_tier tier)
+{
+    struct extent_shape landmarks = landmark_shape(settings);
+    if (tier == LMK_TIER_NONE)
+        return bytes_per_block(&landmarks);
+    struct extent_shape keys_values = keys_values_shape(settings, tier);
+    return bytes_per_block(&landmarks) + bytes_per_block(&keys_values);
+}
+
 /* ---- reading */
 
 bool extent_open(struct extent *extent, const struct store_settings *settings, bool landmarks,

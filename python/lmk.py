@@ -117,14 +117,14 @@ _STREAM = CFUNCTYPE(c_bool, c_void_p, POINTER(c_char), c_size_t)
 
 class _IndexOptions(Structure):
     _fields_ = [("progress", _PROGRESS), ("context", c_void_p), ("skipped", _SKIPPED), ("tier", POINTER(c_int)),
-                ("prune", c_bool)]
+                ("first", c_char_p), ("seconds", c_double), ("prune", c_bool)]
 
 
 class _IndexReport(Structure):
     _fields_ = ([(name, c_uint64) for name in (
                     "files", "documents_added", "documents_unchanged", "documents_replaced", "files_skipped",
                     "invalid_bytes", "documents_invalid", "documents_foreign")] +
-                [("languages", c_char * 120), ("documents_pruned", c_uint64), ("documents", c_uint64), ("tokens", c_uint64)] +
+                [("languages", c_char * 120), ("out_of_time", c_bool), ("documents_pruned", c_uint64), ("documents", c_uint64), ("tokens", c_uint64)] +
                 [(name, c_double) for name in ("seconds", "model_seconds", "tokens_per_second")])
 
 
@@ -437,7 +437,7 @@ class Collection:
         on_skipped = _Guard(lambda _, path, error: skipped(_text(path), Error(error[0].status, _text(
             error[0].message))) if skipped else None)
         options = _IndexOptions(_PROGRESS(lambda *now: on_progress(*now) and not on_skipped.exception), None,
-                                _SKIPPED(lambda *file: on_skipped(*file) and None), None, prune)
+                                _SKIPPED(lambda *file: on_skipped(*file) and None), None, None, 0, prune)
         try:
             self._do("lmk_index", (c_char_p * len(names))(*names), len(names), byref(options), byref(report))
         finally:

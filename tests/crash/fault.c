@@ -5,6 +5,7 @@
  *   LMK_FAULT=kill:N         SIGKILL instead of the N-th call
  *   LMK_FAULT=tear:N         the N-th call writes half of its bytes, then SIGKILL
  *   LMK_FAULT=full:N         from the N-th call on, what needs room fails with ENOSPC
+ *   LMK_FAULT=room:N         the file system says that it has N bytes left
  *   LMK_FAULT=error:N        the N-th call fails with EIO
  *
  * Calls on files and folders count; terminals, pipes and sockets do not. The C library's own calls
@@ -21,10 +22,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum fault { FAULT_NONE, FAULT_COUNT, FAULT_KILL, FAULT_TEAR, FAULT_FULL, FAULT_ERROR };
+enum fault { FAULT_NONE, FAULT_COUNT, FAULT_KILL, FAULT_TEAR, FAULT_FULL, FAULT_ERROR, FAULT_ROOM };
 
 static enum fault fault;
 static unsigned long fault_at;
@@ -35,7 +37,8 @@ static atomic_ulong calls;
 
 __attribute__((constructor)) static void start(void)
 {
-    static const char *const names[] = {"none:", "count:", "kill:", "tear:", "full:", "error:"};
+    static const char *const names[] = {
+        "none:", "count:", "kill:", "tear:", "full:", "error:", "room:"};
     const char *wanted = getenv("LMK_FAULT");
     for (size_t i = 0; wanted && i < sizeof names / sizeof names[0]; i++)
         if (!strncmp(wanted, names[i], strlen(names[i]))) {
@@ -221,4 +224,12 @@ int unlinkat(int directory, const char *path, int flags)
 int mkdir(const char *path, mode_t mode)
 {
     return fault && next_call(CALL_GROW) ? -1 : REAL(mkdir)(path, mode);
+}
+
+int statvfs(const char *path, struct statvfs *information)
+{
+    int code = REAL(statvfs)(path, information);
+    if (!code && fault == FAULT_ROOM)
+        information->f_bavail = fault_at / information->f_frsize;
+    return code;
 }

@@ -701,6 +701,81 @@ static void test_unreadable_files(void **state)
 
 /* ---- misuse */
 
+static bool stop_after_one(void *context, const struct lmk_progress *progress)
+{
+    (void)context;
+    return strcmp(progress->stage, "indexing") != 0 || progress->documents < 1;
+}
+
+static enum lmk_status index_books(const char *name, const struct lmk_index_options *options,
+                                   struct lmk_index_report *report)
+{
+    char *path = scratch_path("order");
+    const char *const paths[] = {path};
+    struct lmk_collection *collection = scratch_create(name, model, LMK_TIER_F16, NULL);
+    enum lmk_status status = lmk_index(collection, paths, 1, options, report, NULL);
+    lmk_collection_close(collection);
+    free(path);
+    return status;
+}
+
+static enum document_state state_of(const char *name, uint64_t id)
+{
+    struct document document;
+    struct lmk_collection *collection = scratch_reader(name, model);
+    struct store_view *view = scratch_view(collection);
+    assert_int_equal(store_document(view, id, &document, NULL), LMK_OK);
+    store_view_end(view);
+    lmk_collection_close(collection);
+    return document.state;
+}
+
+/* The model runs first over what fits the pattern; documents fill more than a run each. */
+static void test_first(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"order/a.txt", "order/b.txt", "order/c.txt"};
+    static const char *const patterns[] = {"B.TXT", "*/b.txt", "/order/b"};
+    struct lmk_index_report report;
+    for (size_t i = 0; i < 3; i++) {
+        char *prose = scratch_prose(20 + i, 400);
+        scratch_write_text(names[i], prose);
+        free(prose);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "first%zu.lmk", i);
+        const struct lmk_index_options stopping = {.progress = stop_after_one,
+                                                   .first = patterns[i]};
+        assert_int_equal(index_books(name, &stopping, &report), LMK_INTERRUPTED);
+        assert_int_equal(state_of(name, 1), DOCUMENT_TEXT);
+        assert_int_equal(state_of(name, 2), DOCUMENT_READY);
+        assert_int_equal(state_of(name, 3), DOCUMENT_TEXT);
+        const struct lmk_index_options going_on = {.first = "c.txt"};
+        assert_int_equal(index_books(name, &going_on, &report), LMK_OK);
+        assert_int_equal(report.documents, 2);
+        for (uint64_t id = 1; id <= 3; id++)
+            assert_int_equal(state_of(name, id), DOCUMENT_READY);
+    }
+}
+
+/* When the time is up it is no error, and the next call goes on. */
+static void test_limit(void **state)
+{
+    (void)state;
+    char *prose = scratch_prose(20, 400);
+    struct lmk_index_report report;
+    const struct lmk_index_options none = {.seconds = 1e-9};
+    scratch_write_text("order/a.txt", prose);
+    assert_int_equal(index_books("limit.lmk", &none, &report), LMK_OK);
+    assert_true(report.out_of_time);
+    assert_int_equal(report.documents, 0);
+    assert_int_equal(index_books("limit.lmk", NULL, &report), LMK_OK);
+    assert_false(report.out_of_time);
+    assert_true(report.documents > 0);
+    free(prose);
+}
+
 static void test_misuse(void **state)
 {
     (void)state;
@@ -746,6 +821,8 @@ int main(void)
         TEST(test_moved),
         TEST(test_becoming_a_copy),
         TEST(test_interrupted),
+        TEST(test_first),
+        TEST(test_limit),
         TEST(test_unreadable_files),
         TEST(test_misuse),
     };
