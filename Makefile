@@ -67,7 +67,7 @@ LIBRARY_SOURCES := $(wildcard src/base/*.c src/text/*.c src/model/*.c index/*.c)
 ifdef PORTABLE
 LIBRARY_SOURCES := $(filter-out src/model/%_avx2.c $(wildcard src/model/*_avx512*.c),$(LIBRARY_SOURCES))
 endif
-CLI_SOURCES := $(wildcard cli/*.c)
+CLI_SOURCES := $(wildcard cli/*.c cli/eval/*.c)
 TEST_SOURCES := $(wildcard tests/unit/test_*.c)
 GOLDEN_SOURCES := $(wildcard tests/golden/test_*.c)
 BENCH_SOURCES := $(wildcard bench/bench_*.c)
@@ -83,7 +83,7 @@ FAULT_LIBRARY := $(BUILD)/tests/libfault.so
 GOLDEN_PROGRAMS := $(GOLDEN_SOURCES:tests/golden/%.c=$(BUILD)/tests/golden/%)
 BENCH_PROGRAMS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench/%)
 
-C_FILES = $(wildcard include/*.h src/*/*.[ch] index/*.[ch] cli/*.[ch] tests/*/*.[ch] bench/*.[ch] docs/*.c)
+C_FILES = $(wildcard include/*.h src/*/*.[ch] index/*.[ch] cli/*.[ch] cli/eval/*.[ch] tests/*/*.[ch] bench/*.[ch] docs/*.c)
 
 # $(call run,WORD) begins a command: without V=1 only the word and the target are shown.
 run = $(if $(V),,@echo "  $(1)  $@" && )
@@ -151,6 +151,10 @@ $(BUILD)/liblmk.so: $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
 
 $(BUILD)/lmk: $(CLI_OBJECTS) $(BUILD)/liblmk.a
 	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(PRIVATE_LIBS)
+
+# What tests of the program's own parts link.
+$(BUILD)/cli.a: $(filter-out %/main.o,$(CLI_OBJECTS))
+	$(call run,AR  )rm -f $@ && ar rcs $@ $^
 
 # ---- Manual pages and completions, which the program writes itself
 
@@ -255,7 +259,7 @@ sanitize: test-dependencies
 $(OBJECT_DIR)/tests/%.o: INCLUDES += $(FAISS_INCLUDES)
 $(OBJECT_DIR)/bench/%.o: INCLUDES += $(FAISS_INCLUDES)
 
-$(BUILD)/tests/%: $(OBJECT_DIR)/tests/unit/%.o $(TEST_HELPERS) $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
+$(BUILD)/tests/%: $(OBJECT_DIR)/tests/unit/%.o $(TEST_HELPERS) $(BUILD)/cli.a $(LIBRARY_OBJECTS) $(FAISS_LIBRARIES)
 	@mkdir -p $(@D)
 	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -lcmocka $(PRIVATE_LIBS)
 

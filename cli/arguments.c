@@ -11,13 +11,15 @@
 #include <string.h>
 
 const struct option_row option_rows[] = {
-    {'c', "collection", "DIR", "index search ask list info verify remove compact reindex export ",
+    {'c', "collection", "DIR",
+     "index search ask list info verify remove compact reindex export eval retrieval qa ann ",
      "the collection, NAME.lmk"},
-    {'m', "model", "FILE", "index search ask verify compact reindex export ",
+    {'m', "model", "FILE",
+     "index search ask verify compact reindex export eval retrieval qa passkey needle ann ",
      "the landmark model, a GGUF file"},
     {'n', "top", "N", "search ", "passages to show (10)"},
-    {'k', "k", "N", "search ask ", "blocks that an answer reads (8)"},
-    {'o', "mode", "MODE", "search ask ",
+    {'k', "k", "N", "search ask eval qa passkey needle ", "blocks that an answer reads (8)"},
+    {'o', "mode", "MODE", "search ask eval qa ",
      "what finds: hybrid (landmarks and words, default), landmark or lexical (BM25)"},
     {'p', "per-document", "N", "search ",
      "passages of one document, while others have some (3); 0: any number"},
@@ -25,32 +27,35 @@ const struct option_row option_rows[] = {
     {OPTION_OPENER, "opener", "COMMAND", "search ",
      "what --open runs instead; {file} and {line} stand for the place"},
     {'N', "no-merge", NULL, "search ", "do not make one passage of neighbouring blocks"},
-    {'W', "most-matches", "N", "search ask ",
+    {'W', "most-matches", "N", "search ask eval retrieval ",
      "hybrid: blocks that the rarest words may bring together (20000); 0: all, full BM25"},
     {'g', "granularity", "KIND", "search ask ",
      "who chooses blocks: question (default), token, head or chunk"},
-    {'C', "candidates", "N", "search ask ",
+    {'C', "candidates", "N", "search ask eval retrieval qa ",
      "blocks taken from landmarks and from words for ranking (200)"},
-    {'Q', "queries", "FILE", "search ",
-     "search for each line of FILE (-: standard input) and print JSON, one line for each"},
+    {'Q', "queries", "FILE", "search eval retrieval ann ",
+     "search for each line of FILE (-: standard input) and print JSON, one line for each; of an "
+     "evaluation, the questions as JSON lines with _id and text"},
     {OPTION_FEATURES, "features", NULL, "search ",
      "with JSON: all blocks that were ranked, and what their order was made of"},
     {'G', "generate", NULL, "ask ",
      "write an answer even where the model is not known to answer well"},
     {'S', "no-generate", NULL, "ask ", "only the sentences and passages"},
-    {'M', "max-tokens", "N", "ask ", "longest answer (64; of a reader elsewhere 512)"},
+    {'M', "max-tokens", "N", "ask eval qa passkey needle ",
+     "longest answer (64; of a reader elsewhere 512; 16 where a number is asked)"},
     {'T', "temperature", "X", "ask ", "0: the likeliest answer (default); higher: more varied"},
-    {'s', "seed", "N", "ask ", "of the random numbers that a temperature uses (0)"},
+    {'s', "seed", "N", "ask eval retrieval qa passkey needle ",
+     "of the random numbers that a temperature or an interval uses (0)"},
     {OPTION_PICTURE, "picture", "FILE", "ask ", "draw what the answer read, as an SVG"},
     {OPTION_READER, "reader", "URL", "ask ",
      "let a chat-completions server write the answer from the passages, such as "
      "http://localhost:8080/v1; \"\": none"},
     {OPTION_READER_MODEL, "reader-model", "NAME", "ask ", "its model, where it has several"},
     {OPTION_READER_WAIT, "reader-wait", "SECONDS", "ask ", "how long it may be silent (120)"},
-    {'K', "kv", "TIER", "index ",
+    {'K', "kv", "TIER", "index eval retrieval qa passkey needle ",
      "how keys and values of what is added are kept: q8_0 (default), q4_0, f16, or none, which ask "
      "computes again; of a new collection, the default from then on"},
-    {'A', "ann", "FACTORY", "index reindex ",
+    {'A', "ann", "FACTORY", "index reindex eval retrieval qa passkey needle ",
      "the FAISS index, of a new collection or a rebuilt one (default: auto, by size)"},
     {'R', "repair", NULL, "verify ", "make again what is damaged and can be: all but texts"},
     {OPTION_FIRST, "first", "PATTERN", "index ",
@@ -60,11 +65,43 @@ const struct option_row option_rows[] = {
     {OPTION_NICE, "nice", NULL, "index ", "leave the processor to other programs that want it"},
     {'P', "prune", NULL, "index ", "remove what has gone from the folders and files given"},
     {'X', "strict", NULL, "index ", "exit code 3 where something could not be read"},
-    {'t', "threads", "N", "index search ask verify compact reindex ", "threads (one per core)"},
-    {'j', "json", NULL, "index search ask list info verify remove compact reindex export ",
+    {'t', "threads", "N",
+     "index search ask verify compact reindex eval retrieval qa passkey needle ann ",
+     "threads (one per core)"},
+    {'j', "json", NULL,
+     "index search ask list info verify remove compact reindex export eval retrieval qa passkey "
+     "needle ann ",
      "print JSON, see docs/json.md"},
-    {'q', "quiet", NULL, "index search ask list info verify remove compact reindex export ",
+    {'q', "quiet", NULL,
+     "index search ask list info verify remove compact reindex export eval retrieval qa passkey "
+     "needle ann ",
      "no progress and no notes on stderr"},
+    {OPTION_CORPUS, "corpus", "FILE", "eval retrieval qa ",
+     "the passages: JSON lines with _id, title and text"},
+    {OPTION_QRELS, "qrels", "FILE", "eval retrieval ",
+     "what is right: query, passage and gain, tabs between"},
+    {OPTION_QUESTIONS, "questions", "FILE", "eval qa ",
+     "the questions: JSON lines with question, answers and gold"},
+    {OPTION_UNANSWERABLE, "unanswerable", NULL, "eval qa ",
+     "ask also with the right passages removed"},
+    {OPTION_LIMIT, "limit", "N", "eval retrieval qa ", "only N of the questions, drawn at random"},
+    {OPTION_RUN, "run", "FILE", "eval retrieval ",
+     "another system's rankings, in trec_eval's format; may be given several times"},
+    {OPTION_WRITE_RUNS, "write-runs", "DIR", "eval retrieval ",
+     "write the rankings, in trec_eval's format"},
+    {OPTION_BASELINE, "baseline", "NAME", "eval retrieval ",
+     "the system that differences are to (lexical); a run is called what its file is called"},
+    {OPTION_NO_SEARCH, "no-search", NULL, "eval retrieval ",
+     "do not search: compare only the runs given; the first of them is the baseline"},
+    {OPTION_LENGTHS, "lengths", "LIST", "eval passkey needle ",
+     "tokens of the texts (1024,2048,4096,8192,16384,32768)"},
+    {OPTION_DEPTHS, "depths", "N", "eval passkey needle ",
+     "places from the beginning of a text to its end (11; a pass key: anywhere)"},
+    {OPTION_RUNS, "runs", "N", "eval passkey needle ",
+     "texts of each length and depth (3; of a pass key 50, beyond 32768 tokens 5)"},
+    {OPTION_TEXT, "text", "FILE", "eval passkey needle ",
+     "real text to hide it in, instead of sentences that repeat"},
+    {OPTION_SVG, "svg", "FILE", "eval passkey needle ", "write a heat map"},
     {OPTION_MANUAL, "manual", NULL, "help ", "print a manual page, for man"},
     {OPTION_COMPLETION, "completion", "SHELL", "help ",
      "print the completions for a shell: bash, zsh or fish"},
@@ -106,12 +143,14 @@ const char *option_variable(const struct option_row *row)
     return NULL;
 }
 
+/* An evaluation, such as "eval qa", stands in the table by its last word. */
 bool command_takes(const struct command *command, const struct option_row *row)
 {
     if (!strcmp(row->commands, "*"))
         return true;
-    size_t length = strlen(command->name);
-    for (const char *at = row->commands; (at = strstr(at, command->name)); at++)
+    const char *space = strrchr(command->name, ' '), *name = space ? space + 1 : command->name;
+    size_t length = strlen(name);
+    for (const char *at = row->commands; (at = strstr(at, name)); at++)
         if (at[length] == ' ' && (at == row->commands || at[-1] == ' '))
             return true;
     return false;
@@ -121,7 +160,15 @@ bool command_takes(const struct command *command, const struct option_row *row)
 static bool is_setting(const struct option_row *row)
 {
     return row->letter != OPTION_OPEN && row->letter != OPTION_PICTURE &&
-           strcmp(row->commands, "*") && strcmp(row->commands, "help ");
+           strcmp(row->commands, "*") && strcmp(row->commands, "help ") &&
+           strncmp(row->commands, "eval ", 5);
+}
+
+/* What an evaluation measures is the same for every user, and not made in anybody's collection. */
+bool command_has_default(const struct command *command, const struct option_row *row)
+{
+    return command_takes(command, row) &&
+           (!strchr(command->name, ' ') || row->letter == 'm' || row->letter == 't');
 }
 
 static const struct option_row *find_row(int letter)
@@ -189,6 +236,15 @@ static bool set_number(struct arguments *arguments, int letter, const char *text
     case 't':
         arguments->threads = (unsigned)number;
         break;
+    case OPTION_LIMIT:
+        arguments->eval.limit = number;
+        break;
+    case OPTION_DEPTHS:
+        arguments->eval.depths = number;
+        break;
+    case OPTION_RUNS:
+        arguments->eval.repeats = number;
+        break;
     default:
         arguments->seed = number;
     }
@@ -208,13 +264,47 @@ static bool parse_duration(const char *text, double *seconds)
     return end != text && *seconds > 0 && *seconds < 1e9;
 }
 
+/* Where the text of an option of `eval` goes, NULL: its value is no text. */
+static const char **eval_text(struct eval_arguments *eval, int letter)
+{
+    switch (letter) {
+    case OPTION_CORPUS:
+        return &eval->corpus;
+    case OPTION_QRELS:
+        return &eval->qrels;
+    case OPTION_LENGTHS:
+        return &eval->lengths;
+    case OPTION_TEXT:
+        return &eval->text;
+    case OPTION_SVG:
+        return &eval->svg;
+    case OPTION_QUESTIONS:
+        return &eval->questions;
+    case OPTION_WRITE_RUNS:
+        return &eval->write_runs;
+    case OPTION_BASELINE:
+        return &eval->baseline;
+    case OPTION_RUN:
+        return eval->run_count < MOST_RUNS ? &eval->runs[eval->run_count++] : NULL;
+    default:
+        return NULL;
+    }
+}
+
 static bool set_value(struct arguments *arguments, int letter, const char *text)
 {
     static const enum lmk_tier tier_values[] = {LMK_TIER_Q8_0, LMK_TIER_Q4_0, LMK_TIER_F16,
                                                 LMK_TIER_NONE};
+    const char **place = eval_text(&arguments->eval, letter);
     char *end;
     int found;
+    if (place) {
+        *place = text;
+        return text[0];
+    }
     switch (letter) {
+    case OPTION_RUN: /* one too many */
+        return false;
     case 'c':
         arguments->collection = text;
         return text[0];
@@ -307,6 +397,12 @@ static void set_switch(struct arguments *arguments, int letter)
     case OPTION_MANUAL:
         arguments->manual = true;
         break;
+    case OPTION_NO_SEARCH:
+        arguments->eval.no_search = true;
+        break;
+    case OPTION_UNANSWERABLE:
+        arguments->eval.unanswerable = true;
+        break;
     }
 }
 
@@ -353,7 +449,7 @@ static enum lmk_status set_configured(void *context, const struct setting *setti
                     "settings; see: lmk help COMMAND",
                     setting->file, setting->line, setting->name);
     struct arguments *target =
-        command_takes(configured->command, row) ? configured->arguments : &unused;
+        command_has_default(configured->command, row) ? configured->arguments : &unused;
     bool right;
     if (row->argument) {
         right = set_value(target, row->letter, setting->value);
@@ -379,7 +475,7 @@ static enum lmk_status set_defaults(struct arguments *arguments, const struct co
     enum lmk_status status = config_read(set_configured, &configured, error);
     for (const struct option_row *row = option_rows; row->name && !status; row++) {
         const char *variable = option_variable(row), *value = variable ? getenv(variable) : NULL;
-        if (value && value[0] && command_takes(command, row) &&
+        if (value && value[0] && command_has_default(command, row) &&
             !set_value(arguments, row->letter, value))
             status = fail(error, LMK_USAGE, "\"%s\" is no value for %s (%s).", value, variable,
                           row->help);
@@ -435,7 +531,7 @@ void arguments_help(const struct command *command)
         if (!command_takes(command, row))
             continue;
         char name[64], help[256];
-        const char *variable = option_variable(row);
+        const char *variable = command_has_default(command, row) ? option_variable(row) : NULL;
         name_option(row, name);
         snprintf(help, sizeof help, "%s%s%s%s", row->help, variable ? " (or set " : "",
                  variable ? variable : "", variable ? ")" : "");

@@ -41,8 +41,22 @@ static void show_text(const char *text)
     }
 }
 
-static void show_command(const struct command *command)
+static void show_evaluations(const struct command *command)
 {
+    printf("usage: lmk eval %s [OPTIONS]\n\n%s.\n", command->words, command->summary);
+    show_text(command->text);
+    putchar('\n');
+    for (const struct command *evaluation = eval_commands; evaluation->name; evaluation++)
+        printf("  %-16s %s\n", evaluation->name, evaluation->summary);
+    puts("\nMore: lmk help eval EVALUATION");
+}
+
+void help_show(const struct command *command)
+{
+    if (command->run == command_eval) {
+        show_evaluations(command);
+        return;
+    }
     printf("usage: lmk %s [OPTIONS]%s%s\n\n%s.\n", command->name, command->words[0] ? " " : "",
            command->words, command->summary);
     show_text(command->text);
@@ -54,6 +68,10 @@ enum lmk_status command_help(const struct arguments *arguments, struct lmk_error
 {
     const char *name = arguments->word_count ? arguments->words[0] : NULL;
     const struct command *command = name ? command_find(name) : NULL;
+    if (command && command->run == command_eval && arguments->word_count > 1) {
+        name = arguments->words[1];
+        command = eval_find(name);
+    }
     if (name && !command)
         return fail(error, LMK_USAGE, "\"%s\" is not a command. See: lmk help", name);
     if (arguments->completion)
@@ -61,7 +79,7 @@ enum lmk_status command_help(const struct arguments *arguments, struct lmk_error
     else if (arguments->manual)
         manual_print(command);
     else if (command)
-        show_command(command);
+        help_show(command);
     else
         show_all();
     return LMK_OK;

@@ -1,103 +1,10 @@
 #include "cli/command.h"
 #include "cli/known.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
-
-#define SECONDS_BETWEEN_LINES 10 /* where stderr is no terminal */
-#define SECONDS_BETWEEN_FRAMES 0.1
-
-static volatile sig_atomic_t interrupted;
-
-/* The first Ctrl-C stops after the run at hand; the second ends the process, which loses nothing
- * committed. */
-static void on_interrupt(int signal_number)
-{
-    interrupted = 1;
-    signal(signal_number, SIG_DFL);
-}
-
-struct display {
-    bool quiet, terminal, drawn;
-    const char *stage;
-    double last; /* seconds of the stage */
-};
-
-static void clear_line(struct display *display)
-{
-    if (display->drawn)
-        fputs("\r\033[K", stderr);
-    display->drawn = false;
-}
-
-/* "1,234,567" */
-static const char *grouped(uint64_t number, char text[32])
-{
-    char digits[24];
-    int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)number), at = 0;
-    for (int i = 0; i < length; i++) {
-        if (i && (length - i) % 3 == 0)
-            text[at++] = ',';
-        text[at++] = digits[i];
-    }
-    text[at] = '\0';
-    return text;
-}
-
-static void print_progress(struct display *display, const struct lmk_progress *progress)
-{
-    char done[32], all[32], speed[32], left[64] = "";
-    const char *name = progress->document ? strrchr(progress->document, '/') : NULL;
-    double rate = progress->seconds > 0 ? (double)progress->tokens / progress->seconds : 0;
-    if (rate > 0 && progress->tokens_total >= progress->tokens) {
-        unsigned long seconds =
-            (unsigned long)((double)(progress->tokens_total - progress->tokens) / rate);
-        snprintf(left, sizeof left, ", %lu:%02lu:%02lu left", seconds / 3600, seconds / 60 % 60,
-                 seconds % 60);
-    }
-    fputs(display->terminal ? "\r\033[K" : "", stderr);
-    if (progress->tokens_total)
-        fprintf(stderr, "%s: %llu of %llu documents, %s of %s tokens, %s tokens/s%s",
-                progress->stage, (unsigned long long)progress->documents,
-                (unsigned long long)progress->documents_total, grouped(progress->tokens, done),
-                grouped(progress->tokens_total, all), grouped((uint64_t)rate, speed), left);
-    else
-        fprintf(stderr, "%s: %llu of %llu files%s%s%s%s%.40s", progress->stage,
-                (unsigned long long)progress->documents,
-                (unsigned long long)progress->documents_total, progress->tokens ? ", " : "",
-                progress->tokens ? grouped(progress->tokens, done) : "",
-                progress->tokens ? " tokens" : "", name ? ", " : "", name ? name + 1 : "");
-    fputs(display->terminal ? "" : "\n", stderr);
-    display->drawn = display->terminal;
-    fflush(stderr);
-}
-
-static bool on_progress(void *context, const struct lmk_progress *progress)
-{
-    struct display *display = context;
-    double wait = display->terminal ? SECONDS_BETWEEN_FRAMES : SECONDS_BETWEEN_LINES;
-    if (display->stage != progress->stage)
-        display->last = 0;
-    display->stage = progress->stage;
-    if (!display->quiet && progress->seconds - display->last >= wait) {
-        print_progress(display, progress);
-        display->last = progress->seconds;
-    }
-    return !interrupted;
-}
-
-static void on_skipped(void *context, const char *path, const struct lmk_error *error)
-{
-    (void)path; /* the message names it */
-    clear_line(context);
-    fputs("lmk: left out: ", stderr);
-    output_safely(stderr, error->message);
-    putc('\n', stderr);
-}
 
 static enum lmk_status print_json(const struct lmk_index_report *report, struct lmk_error *error)
 {
@@ -136,12 +43,13 @@ static void print_report(const struct lmk_index_report *report)
            (unsigned long long)report->documents, (unsigned long long)report->documents_added,
            (unsigned long long)report->documents_replaced,
            (unsigned long long)report->documents_unchanged,
-           (unsigned long long)report->files_skipped, grouped(report->tokens, tokens),
-           report->seconds, grouped((uint64_t)report->tokens_per_second, speed));
+           (unsigned long long)report->files_skipped, progress_grouped(report->tokens, tokens),
+           report->seconds, progress_grouped((uint64_t)report->tokens_per_second, speed));
     if (report->invalid_bytes)
         printf(
             "bytes that were no valid text, and were replaced: %s, in %llu of the new documents\n",
-            grouped(report->invalid_bytes, bytes), (unsigned long long)report->documents_invalid);
+            progress_grouped(report->invalid_bytes, bytes),
+            (unsigned long long)report->documents_invalid);
     if (report->documents_foreign)
         printf("not in English, and found by their words: %llu of the new documents (%s)\n",
                (unsigned long long)report->documents_foreign, report->languages);
@@ -166,10 +74,10 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
 {
     struct session session;
     struct lmk_index_report report;
-    struct display display = {.quiet = arguments->quiet, .terminal = isatty(STDERR_FILENO)};
-    struct lmk_index_options options = {.progress = on_progress,
+    struct display display;
+    struct lmk_index_options options = {.progress = progress_index,
                                         .context = &display,
-                                        .skipped = on_skipped,
+                                        .skipped = progress_skipped,
                                         .tier = arguments->tier_given ? &arguments->tier : NULL,
                                         .first = arguments->first,
                                         .seconds = arguments->seconds,
@@ -183,11 +91,10 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
     if (status)
         return status;
     known_remember(session.path);
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
+    progress_start(&display, arguments->quiet);
     status = lmk_index(session.collection, (const char *const *)arguments->words,
                        (size_t)arguments->word_count, &options, &report, error);
-    clear_line(&display);
+    progress_clear(&display);
     session_close(&session);
     if (status && status != LMK_INTERRUPTED)
         return status;

@@ -2,13 +2,21 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
-#include "lmk.h"
+#include "cli/fail.h"
 
 #include <limits.h>
 
-/* Fills `error` with a sentence and returns `status`. */
-enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#define MOST_RUNS 16
+
+/* What only the evaluations take. */
+struct eval_arguments {
+    const char *corpus, *qrels, *questions, *write_runs, *baseline, *lengths, *text, *svg;
+    bool unanswerable, no_search;
+    const char *runs[MOST_RUNS]; /* [run_count] */
+    size_t run_count;
+    size_t limit;           /* of questions; 0: all */
+    size_t depths, repeats; /* 0: the default */
+};
 
 /* Every option of every command; arguments.c says which command takes which. */
 struct arguments {
@@ -33,6 +41,7 @@ struct arguments {
     double seconds;    /* 0: no limit */
     float temperature;
     uint64_t seed;
+    struct eval_arguments eval;
     char **words; /* what is not an option */
     int word_count;
 };
@@ -48,6 +57,9 @@ struct command {
 
 extern const struct command commands[];               /* the last has no name */
 const struct command *command_find(const char *name); /* NULL: there is none */
+extern const struct command eval_commands[];          /* the same of `lmk eval` */
+/* The evaluation that the word behind "eval" names, "qa" for "eval qa"; NULL: there is none. */
+const struct command *eval_find(const char *name);
 
 struct option_row {
     int letter;                  /* above 255: there is only the name */
@@ -70,10 +82,29 @@ enum {
     OPTION_FOR,
     OPTION_NICE
 };
+/* Those of evaluations. */
+enum {
+    OPTION_CORPUS = 512,
+    OPTION_QRELS,
+    OPTION_QUESTIONS,
+    OPTION_UNANSWERABLE,
+    OPTION_LIMIT,
+    OPTION_RUN,
+    OPTION_WRITE_RUNS,
+    OPTION_BASELINE,
+    OPTION_NO_SEARCH,
+    OPTION_LENGTHS,
+    OPTION_DEPTHS,
+    OPTION_RUNS,
+    OPTION_TEXT,
+    OPTION_SVG,
+};
 
 extern const struct option_row option_rows[]; /* the last has no name */
 
 bool command_takes(const struct command *command, const struct option_row *row);
+/* Whether configuration and environment say what an option is that was not given. */
+bool command_has_default(const struct command *command, const struct option_row *row);
 /* The words that may follow an option, each with a space behind it; NULL: any. */
 const char *option_choices(const struct option_row *row);
 /* The environment variable that stands in for an option, or NULL. */
@@ -85,6 +116,8 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
                                 int argc, char **argv, struct lmk_error *error);
 /* Prints the options that a command takes. */
 void arguments_help(const struct command *command);
+/* Prints the help of a command. */
+void help_show(const struct command *command);
 
 /* The model and collection that a command works on; either may be left out. */
 struct session {
@@ -92,6 +125,11 @@ struct session {
     struct lmk_collection *collection;
     char path[PATH_MAX]; /* the collection's */
 };
+
+/* Opens the model of --model, LMK_MODEL, or the one that was installed or built with the program.
+ */
+enum lmk_status session_open_model(struct lmk_model **model, const struct arguments *arguments,
+                                   struct lmk_error *error);
 
 /* Opens the model (needs_model) and the collection as `options` say. The model is the one of
  * --model, or the one that was installed or built with the program; the collection the one of
@@ -116,6 +154,12 @@ enum lmk_status command_remove(const struct arguments *arguments, struct lmk_err
 enum lmk_status command_compact(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_reindex(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_export(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_eval(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_eval_retrieval(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_eval_qa(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_eval_passkey(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_eval_needle(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_eval_ann(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_help(const struct arguments *arguments, struct lmk_error *error);
 
 #endif

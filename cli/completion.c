@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* What a word that is no option stands for. */
-enum kind { ANYTHING, FILES, FOLDERS, COMMANDS };
+enum kind { ANYTHING, FILES, FOLDERS, NAMES };
 
 static enum kind kind_of_argument(const char *argument)
 {
@@ -14,15 +14,25 @@ static enum kind kind_of_argument(const char *argument)
 
 static enum kind kind_of_words(const struct command *command)
 {
-    return strstr(command->words, "PATH")      ? FILES
-           : strstr(command->words, "COMMAND") ? COMMANDS
-                                               : ANYTHING;
+    bool names = command->run == command_help || command->run == command_eval;
+    return names ? NAMES : strstr(command->words, "PATH") ? FILES : ANYTHING;
 }
 
 static void print_command_names(void)
 {
     for (const struct command *command = commands; command->name; command++)
         printf("%s%s", command == commands ? "" : " ", command->name);
+}
+
+/* The names that may follow a command of kind NAMES: those of commands, or of evaluations. */
+static void print_following_names(const struct command *command)
+{
+    if (command->run == command_help)
+        print_command_names();
+    else
+        for (const struct command *evaluation = eval_commands; evaluation->name; evaluation++)
+            printf("%s%s", evaluation == eval_commands ? "" : " ",
+                   strrchr(evaluation->name, ' ') + 1);
 }
 
 /* Prints a text inside single quotation marks; those in `special` get a backslash. */
@@ -94,9 +104,9 @@ static void print_bash(void)
     for (const struct command *command = commands; command->name; command++) {
         if (kind_of_words(command) == FILES)
             printf("    %s) compopt -o default ;;\n", command->name);
-        if (kind_of_words(command) == COMMANDS) {
+        if (kind_of_words(command) == NAMES) {
             printf("    %s) COMPREPLY=($(compgen -W '", command->name);
-            print_command_names();
+            print_following_names(command);
             puts("' -- \"$word\")) ;;");
         }
     }
@@ -128,15 +138,12 @@ static void print_zsh_option(const struct option_row *row)
 
 static void print_zsh(void)
 {
-    static const char *const actions[] = {" ", "_files", "_files -/", "($names)"};
-    fputs("#compdef lmk\n"
-          "# Completions of lmk for zsh, made by: lmk help --completion zsh\n"
-          "_lmk() {\n"
-          "    local -a names described\n"
-          "    names=(",
-          stdout);
-    print_command_names();
-    puts(")\n    described=(");
+    static const char *const actions[] = {" ", "_files", "_files -/"};
+    puts("#compdef lmk\n"
+         "# Completions of lmk for zsh, made by: lmk help --completion zsh\n"
+         "_lmk() {\n"
+         "    local -a described\n"
+         "    described=(");
     for (const struct command *command = commands; command->name; command++) {
         printf("        '%s:", command->name);
         print_quoted(command->summary, zsh_special);
@@ -155,8 +162,15 @@ static void print_zsh(void)
         for (const struct option_row *row = option_rows; row->name; row++)
             if (command_takes(command, row))
                 print_zsh_option(row);
-        printf("            \"*:");
-        printf("%s:%s\"\n        ;;\n", command->words, actions[kind_of_words(command)]);
+        printf("            \"*:%s:", command->words);
+        if (kind_of_words(command) == NAMES) {
+            putchar('(');
+            print_following_names(command);
+            putchar(')');
+        } else {
+            fputs(actions[kind_of_words(command)], stdout);
+        }
+        puts("\"\n        ;;");
     }
     puts("    esac\n"
          "}\n"
@@ -198,9 +212,9 @@ static void print_fish(void)
         puts("'");
         if (kind_of_words(command) == FILES)
             printf("complete -c lmk -n '__fish_seen_subcommand_from %s' -F\n", command->name);
-        if (kind_of_words(command) == COMMANDS) {
+        if (kind_of_words(command) == NAMES) {
             printf("complete -c lmk -n '__fish_seen_subcommand_from %s' -a '", command->name);
-            print_command_names();
+            print_following_names(command);
             puts("'");
         }
     }

@@ -1,7 +1,9 @@
-#include "cli/command.h"
+#include "cli/fail.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char *format, ...)
 {
@@ -11,4 +13,14 @@ enum lmk_status fail(struct lmk_error *error, enum lmk_status status, const char
     va_end(arguments);
     error->status = status;
     return status;
+}
+
+enum lmk_status fail_memory(struct lmk_error *error)
+{
+    return fail(error, LMK_MEMORY, "Out of memory.");
+}
+
+enum lmk_status fail_file(struct lmk_error *error, const char *doing, const char *path)
+{
+    return fail(error, LMK_IO, "Cannot %s %s: %s.", doing, path, strerror(errno));
 }

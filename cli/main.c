@@ -52,6 +52,8 @@ const struct command commands[] = {
     {"export", command_export, "", "print all documents and their blocks as JSON lines",
      "One object a line: a document, then its blocks, whose texts behind one another are the "
      "document's."},
+    {"eval", command_eval, "EVALUATION", "measure how well lmk finds and answers",
+     "Each evaluation has options of its own; docs/eval.md explains them."},
     {"help", command_help, "[COMMAND]", "show this list, or one command",
      "Manual pages and completions are made from the same tables; where lmk was installed, the "
      "system has them. By hand:\n"
@@ -74,9 +76,8 @@ static enum lmk_status run(const struct command *command, int argc, char **argv,
     struct arguments arguments;
     enum lmk_status status = arguments_parse(&arguments, command, argc, argv, error);
     if (status == LMK_NOT_FOUND) { /* --help */
-        char *words[] = {(char *)(uintptr_t)command->name};
-        arguments = (struct arguments){.words = words, .word_count = 1};
-        return command_help(&arguments, error);
+        help_show(command);
+        return LMK_OK;
     }
     return status ? status : command->run(&arguments, error);
 }
@@ -146,9 +147,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "lmk: \"%s\" is not a command. See: lmk help\n", name);
         return LMK_USAGE;
     }
+    const struct command *evaluation =
+        command->run == command_eval && argc > 2 ? eval_find(argv[2]) : NULL;
+    int words = evaluation ? 2 : argc > 1;
     struct lmk_error error = {0};
     enum lmk_status status =
-        run(command, argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv, &error);
+        run(evaluation ? evaluation : command, argc - words, argv + words, &error);
     if (status) {
         fputs("lmk: ", stderr);
         output_safely(stderr, error.message);

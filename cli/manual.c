@@ -38,8 +38,12 @@ static void print_title(const char *command, const char *summary)
 
 static void print_synopsis(const struct command *command)
 {
-    printf(".SH SYNOPSIS\n.B lmk %s\n[\\fIOPTIONS\\fR]",
-           command ? command->name : "\\fICOMMAND\\fP");
+    puts(".SH SYNOPSIS");
+    if (command && command->run == command_eval) {
+        puts(".B lmk eval\n\\fIEVALUATION\\fR [\\fIOPTIONS\\fR]");
+        return;
+    }
+    printf(".B lmk %s\n[\\fIOPTIONS\\fR]", command ? command->name : "\\fICOMMAND\\fP");
     if (!command || command->words[0]) {
         fputs(" \\fI", stdout);
         print_escaped(command ? command->words : "...");
@@ -68,7 +72,6 @@ static void print_text(const char *text)
 
 static void print_options(const struct command *command)
 {
-    puts(".SH OPTIONS");
     for (const struct option_row *row = option_rows; row->name; row++) {
         if (!command_takes(command, row))
             continue;
@@ -80,9 +83,21 @@ static void print_options(const struct command *command)
         printf("\\fR%s%s%s\n", row->argument ? " \\fI" : "", row->argument ? row->argument : "",
                row->argument ? "\\fR" : "");
         print_escaped(row->help);
-        if (option_variable(row))
+        if (option_variable(row) && command_has_default(command, row))
             printf(" (or set \\fB%s\\fR)", option_variable(row));
         putchar('\n');
+    }
+}
+
+static void print_evaluations(void)
+{
+    for (const struct command *command = eval_commands; command->name; command++) {
+        printf(".SH \"");
+        for (const char *at = command->name; *at; at++)
+            putchar(*at >= 'a' && *at <= 'z' ? *at - 'a' + 'A' : *at);
+        puts("\"");
+        print_text(command->text);
+        print_options(command);
     }
 }
 
@@ -140,7 +155,12 @@ void manual_print(const struct command *command)
     if (command) {
         puts(".SH DESCRIPTION");
         print_text(command->text[0] ? command->text : command->summary);
-        print_options(command);
+        if (command->run == command_eval) {
+            print_evaluations();
+        } else {
+            puts(".SH OPTIONS");
+            print_options(command);
+        }
     } else {
         print_program();
     }

@@ -32,8 +32,8 @@ static bool find_default_model(char path[PATH_MAX])
     return false;
 }
 
-static enum lmk_status open_model(struct session *session, const struct arguments *arguments,
-                                  struct lmk_error *error)
+enum lmk_status session_open_model(struct lmk_model **model, const struct arguments *arguments,
+                                   struct lmk_error *error)
 {
     char path[PATH_MAX];
     if (arguments->model) {
@@ -45,7 +45,7 @@ static enum lmk_status open_model(struct session *session, const struct argument
                     "LMK_MODEL.",
                     DEFAULT_MODEL);
     }
-    return lmk_model_open(&session->model, path, error);
+    return lmk_model_open(model, path, error);
 }
 
 /* Says where books go that are indexed without naming a collection. */
@@ -74,7 +74,7 @@ enum lmk_status session_open(struct session *session, const struct arguments *ar
     enum lmk_status status =
         choose_collection(session, arguments, options && options->create, error);
     if (!status && needs_model)
-        status = open_model(session, arguments, error);
+        status = session_open_model(&session->model, arguments, error);
     if (!status)
         status = lmk_collection_open(&session->collection, session->path, session->model, options,
                                      error);

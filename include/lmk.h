@@ -103,6 +103,12 @@ LMK_API enum lmk_status lmk_collection_open(struct lmk_collection **collection, 
                                             struct lmk_error *error);
 LMK_API void lmk_collection_close(struct lmk_collection *collection); /* NULL is fine */
 
+/* How much of the FAISS indexes later searches look at: `effort` times the lists (nprobe) or the
+ * candidates (efSearch) that were found to be enough when they were built; 1 is the default.
+ * INFINITY: no index, every landmark is compared. LMK_USAGE: not a positive number. */
+LMK_API enum lmk_status lmk_set_effort(struct lmk_collection *collection, double effort,
+                                       struct lmk_error *error);
+
 struct lmk_document {
     uint64_t id;       /* stable within the collection, never used again */
     const char *path;  /* where the text was read; FILE/NAME in a file that holds several */
@@ -326,6 +332,9 @@ struct lmk_search_options {
                               BM25 in full, as in mode lexical. Default 20,000 */
     bool features; /* give lmk_results.candidates; needs granularity `question` and a mode with
                       landmarks. Default false */
+    bool mark; /* compute attention_score and the marked sentence of each passage; default true */
+    bool verbatim; /* the query goes to the model as it stands, without the model's own words around
+                      it; default false */
 };
 LMK_API struct lmk_search_options lmk_search_defaults(void);
 
@@ -335,9 +344,11 @@ struct lmk_results {
     struct lmk_timing timing;
     uint64_t documents_ready, documents; /* how much of the collection has landmarks */
     uint64_t documents_words;            /* how much has its words indexed; 0 in mode landmark */
-    size_t candidate_count, heads;       /* with features: blocks ranked; memory layers x heads */
-    struct lmk_candidate *candidates;    /* best first */
-    float *candidate_heads;              /* what their `heads` point into */
+    uint64_t probes; /* lists that the FAISS indexes looked at (nprobe), or their efSearch, added
+                        up; 0: every landmark was compared */
+    size_t candidate_count, heads;    /* with features: blocks ranked; memory layers x heads */
+    struct lmk_candidate *candidates; /* best first */
+    float *candidate_heads;           /* what their `heads` point into */
 };
 
 /* In the modes with words, a query may hold "exact phrases" (which must be there), -word (which
@@ -362,6 +373,7 @@ struct lmk_ask_options {
      * be NULL. */
     bool (*stream)(void *context, const char *text, size_t size);
     void *context;
+    bool verbatim; /* as in lmk_search_options: the model goes on with the question */
 };
 LMK_API struct lmk_ask_options lmk_ask_defaults(const struct lmk_model *model);
 

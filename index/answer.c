@@ -373,8 +373,8 @@ static enum lmk_status ask(struct asking *asking, const char *question, struct l
         asking->options->mode == LMK_LANDMARK ? strdup(question) : lexical_query_plain(question);
     if (!plain)
         return error_memory(error, strlen(question));
-    enum lmk_status status =
-        question_open(&asking->question, asking->collection->model, plain, error);
+    enum lmk_status status = question_open(&asking->question, asking->collection->model, plain,
+                                           asking->options->verbatim, error);
     free(plain);
     timing->pass1 = 1e3 * (ingest_clock() - start);
     if (!status)

@@ -326,6 +326,7 @@ enum lmk_status lmk_collection_open(struct lmk_collection **result, const char *
         return error_memory(error, sizeof *collection);
     }
     collection->lock = -1;
+    collection->effort = 1;
     collection->model = model;
     for (size_t end = strlen(path); end > 1 && collection->path[end - 1] == '/';)
         collection->path[--end] = '\0';
@@ -377,4 +378,13 @@ void lmk_collection_close(struct lmk_collection *collection)
     free(collection->generation);
     free(collection->path);
     free(collection);
+}
+
+enum lmk_status lmk_set_effort(struct lmk_collection *collection, double effort,
+                               struct lmk_error *error)
+{
+    if (!(effort > 0))
+        return error_set(error, LMK_USAGE, "An effort is a positive number.");
+    collection->effort = effort;
+    return LMK_OK;
 }

@@ -21,6 +21,8 @@ struct lmk_collection {
     struct store *store;
     struct segments *segments; /* opened by the first query, NULL before */
     struct lexical *lexical;   /* the same */
+    double effort;             /* of landmarks_search; INFINITY: compare every landmark */
+    uint64_t probes;           /* what landmarks_probes gave in the last search, added up */
     int lock;                  /* descriptor of writer.lock, -1 when read-only */
     char fingerprint[2 * HASH128_BYTES + 1];
 };

@@ -48,6 +48,7 @@ struct landmark_segment {
     FaissIndex *index;
     FaissIndexIVF *lists; /* of the index or in it, or NULL if it has no lists */
     size_t probes;        /* of a search with effort 1 */
+    uint64_t looked_at;   /* lists or candidates of the last search */
     char *path;
 };
 
@@ -533,29 +534,37 @@ void landmarks_close(struct landmark_segment *segment)
 
 /* ---- searching */
 
-/* HNSW: the parameter is unknown to other types, which is fine. */
-static void set_ef_search(FaissIndex *index, double value)
+/* HNSW: the parameter is unknown to other types, which is fine; false then. */
+static bool set_ef_search(FaissIndex *index, double value)
 {
     FaissParameterSpace *space = NULL;
     bool has_ids;
     if (faiss_ParameterSpace_new(&space))
-        return;
-    faiss_ParameterSpace_set_index_parameter(space, innermost(index, &has_ids), "efSearch", value);
+        return false;
+    int code = faiss_ParameterSpace_set_index_parameter(space, innermost(index, &has_ids),
+                                                        "efSearch", value);
     faiss_ParameterSpace_free(space);
+    return !code;
 }
 
 static void set_effort(struct landmark_segment *segment, size_t wanted, double effort)
 {
     if (!segment->lists) {
-        set_ef_search(segment->index,
-                      effort * (double)(wanted > LEAST_EF_SEARCH ? wanted : LEAST_EF_SEARCH));
+        double candidates =
+            ceil(effort * (double)(wanted > LEAST_EF_SEARCH ? wanted : LEAST_EF_SEARCH));
+        bool taken = set_ef_search(segment->index, candidates);
+        segment->looked_at = taken ? (uint64_t)candidates : 0;
         return;
     }
     double probes = ceil(effort * (double)segment->probes),
            most = (double)faiss_IndexIVF_nlist(segment->lists);
-    faiss_IndexIVF_set_nprobe(segment->lists, (size_t)(probes < 1      ? 1
-                                                       : probes > most ? most
-                                                                       : probes));
+    segment->looked_at = (uint64_t)fmax(1, fmin(probes, most));
+    faiss_IndexIVF_set_nprobe(segment->lists, segment->looked_at);
+}
+
+uint64_t landmarks_probes(const struct landmark_segment *segment)
+{
+    return segment->looked_at;
 }
 
 enum lmk_status landmarks_search(struct landmark_segment *segment, const float *query,

@@ -47,6 +47,10 @@ enum lmk_status landmarks_search(struct landmark_segment *segment, const float *
                                  size_t wanted, double effort, uint64_t *ids, float *scores,
                                  size_t *found, struct lmk_error *error);
 
+/* What the last search looked at: lists (nprobe), or candidates of HNSW (efSearch); 0: every
+ * vector. */
+uint64_t landmarks_probes(const struct landmark_segment *segment);
+
 /* The version of FAISS; valid for ever. */
 const char *landmarks_library_version(void);
 

@@ -16,11 +16,11 @@ const uint32_t *question_ids(const struct question *question)
 }
 
 static enum lmk_status encode(struct question *question, const struct lmk_model *model,
-                              const char *text, struct lmk_error *error)
+                              const char *text, bool verbatim, struct lmk_error *error)
 {
     if (!text[strspn(text, " \t\r\n")])
         return error_set(error, LMK_USAGE, "The question is empty. Ask with at least one word.");
-    enum lmk_status status = model_encode_question(model, text, &question->ids, error);
+    enum lmk_status status = model_encode_question(model, text, verbatim, &question->ids, error);
     if (!status && question_length(question) > MOST_TOKENS)
         status = error_set(error, LMK_USAGE,
                            "The question has %zu tokens; at most %d are read. Shorten it.",
@@ -29,11 +29,11 @@ static enum lmk_status encode(struct question *question, const struct lmk_model 
 }
 
 enum lmk_status question_open(struct question *question, const struct lmk_model *model,
-                              const char *text, struct lmk_error *error)
+                              const char *text, bool verbatim, struct lmk_error *error)
 {
     *question = (struct question){0};
     buffer_init(&question->ids, SIZE_MAX / 2);
-    enum lmk_status status = encode(question, model, text, error);
+    enum lmk_status status = encode(question, model, text, verbatim, error);
     if (!status)
         status = sequence_open(&question->sequence, model, question_length(question), true, error);
     if (!status)

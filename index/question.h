@@ -12,9 +12,10 @@ struct question {
     struct scoring *scoring; /* exact attention over stored keys */
 };
 
-/* Errors: LMK_USAGE (an empty question, or one beyond 4,096 tokens), LMK_MEMORY, LMK_MODEL. */
+/* `verbatim`: without the model's prompt around it. Errors: LMK_USAGE (an empty question, or one
+ * beyond 4,096 tokens), LMK_MEMORY, LMK_MODEL. */
 enum lmk_status question_open(struct question *question, const struct lmk_model *model,
-                              const char *text, struct lmk_error *error);
+                              const char *text, bool verbatim, struct lmk_error *error);
 void question_close(struct question *question);
 
 size_t question_length(const struct question *question); /* tokens */

@@ -20,6 +20,7 @@ struct lmk_search_options lmk_search_defaults(void)
                                        .blocks = 8,
                                        .per_document = 3,
                                        .merge = true,
+                                       .mark = true,
                                        .most_matches = 20000};
 }
 
@@ -99,7 +100,7 @@ static enum lmk_status make_passage(struct retrieval *retrieval, const struct se
     struct lmk_timing *timing = &retrieval->results->timing;
     enum lmk_status status = LMK_NOT_FOUND;
     double before = ingest_clock();
-    if (retrieval->question.scoring)
+    if (retrieval->question.scoring && retrieval->options->mark)
         status = store_keys_values(retrieval->view, ranked->block, &type, &keys, NULL, error);
     bool has_keys = !status;
     passage->score = ranked->score;
@@ -195,6 +196,7 @@ static enum lmk_status make_results(struct retrieval *retrieval, struct lmk_erro
         results->documents = counts.documents;
         results->documents_ready = counts.documents_ready;
         results->documents_words = retrieval->ranking.documents_words;
+        results->probes = retrieval->collection->probes;
         status =
             selection_make(retrieval->view, &retrieval->ranking, &options, selected, &count, error);
     }
@@ -216,8 +218,8 @@ static enum lmk_status ask_model(struct retrieval *retrieval, const char *query,
         retrieval->options->mode == LMK_HYBRID ? lexical_query_plain(query) : strdup(query);
     if (!plain)
         return error_memory(error, strlen(query));
-    enum lmk_status status =
-        question_open(&retrieval->question, retrieval->collection->model, plain, error);
+    enum lmk_status status = question_open(&retrieval->question, retrieval->collection->model,
+                                           plain, retrieval->options->verbatim, error);
     free(plain);
     return status;
 }

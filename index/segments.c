@@ -144,6 +144,8 @@ struct search {
     const float *query;
     float *scratch;         /* [M][G][W] */
     struct buffer *results; /* struct candidate */
+    double effort;          /* of landmarks_search; INFINITY: the segments are not asked */
+    uint64_t probes;        /* landmarks_probes of the segments, added up */
 };
 
 static double score_key(const struct search *search, const float *key)
@@ -176,7 +178,9 @@ static enum lmk_status search_segment(struct search *search, struct landmark_seg
         size_t found = 0;
         enum lmk_status status = ids && scores ? LMK_OK : error_memory(error, asked * sizeof *ids);
         if (!status)
-            status = landmarks_search(index, search->query, asked, 1.0, ids, scores, &found, error);
+            status = landmarks_search(index, search->query, asked, search->effort, ids, scores,
+                                      &found, error);
+        search->probes += landmarks_probes(index);
         search->results->size = before;
         for (size_t i = 0; !status && i < found; i++) {
             const float *key;
@@ -216,7 +220,8 @@ static enum lmk_status search_all(struct lmk_collection *collection, struct sear
     enum lmk_status status = list_part(search->view, search->part, &list, error);
     const struct segment_record *records = (const struct segment_record *)list.data;
     uint64_t covered = 0;
-    for (size_t i = 0; !status && i < list.size / sizeof *records; i++) {
+    size_t count = isinf(search->effort) ? 0 : list.size / sizeof *records;
+    for (size_t i = 0; !status && i < count; i++) {
         struct landmark_segment *index;
         if (!(status = find_segment(collection, &records[i], &index, error)))
             status = search_segment(search, index, &records[i], wanted, error);
@@ -238,8 +243,10 @@ enum lmk_status segments_search(struct lmk_collection *collection, struct store_
     buffer_init(&results, SIZE_MAX / 2);
     const struct model_shape *shape = &collection->model->shape;
     struct search search = {
-        view, shape, part, query, malloc(model_landmark_width(shape) * sizeof(float)), &results};
+        view,     shape, part, query, malloc(model_landmark_width(shape) * sizeof(float)),
+        &results, 1,     0};
     *found = 0;
+    search.effort = collection->effort;
     enum lmk_status status = search.scratch
                                  ? search_all(collection, &search, wanted, error)
                                  : error_memory(error, model_landmark_width(shape) * sizeof(float));
@@ -251,6 +258,7 @@ enum lmk_status segments_search(struct lmk_collection *collection, struct store_
         if (*found)
             memcpy(candidates, results.data, *found * sizeof *candidates);
     }
+    collection->probes = search.probes;
     free(search.scratch);
     buffer_release(&results);
     return status;
@@ -262,7 +270,7 @@ enum lmk_status segments_score(const struct lmk_collection *collection, struct s
 {
     const struct model_shape *shape = &collection->model->shape;
     float *scratch = malloc(model_landmark_width(shape) * sizeof *scratch);
-    struct search search = {view, shape, part, query, scratch, NULL};
+    struct search search = {view, shape, part, query, scratch, NULL, 1, 0};
     enum lmk_status status = LMK_OK;
     if (!scratch)
         return error_memory(error, model_landmark_width(shape) * sizeof *scratch);

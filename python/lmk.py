@@ -148,7 +148,7 @@ class _Passage(Structure):
 class _SearchOptions(Structure):
     _fields_ = [("top", c_size_t), ("candidates", c_size_t), ("blocks", c_size_t), ("granularity", c_int),
                 ("mode", c_int), ("per_document", c_size_t), ("merge", c_bool), ("most_matches", c_uint64),
-                ("features", c_bool)]
+                ("features", c_bool), ("mark", c_bool), ("verbatim", c_bool)]
 
 
 class _Candidate(Structure):
@@ -161,14 +161,14 @@ class _Candidate(Structure):
 class _Results(Structure):
     _fields_ = [("count", c_size_t), ("passages", POINTER(_Passage)), ("timing", _Timing),
                 ("documents_ready", c_uint64), ("documents", c_uint64), ("documents_words", c_uint64),
-                ("candidate_count", c_size_t), ("heads", c_size_t), ("candidates", POINTER(_Candidate)),
+                ("probes", c_uint64), ("candidate_count", c_size_t), ("heads", c_size_t), ("candidates", POINTER(_Candidate)),
                 ("candidate_heads", POINTER(c_float))]
 
 
 class _AskOptions(Structure):
     _fields_ = [("blocks", c_size_t), ("candidates", c_size_t), ("granularity", c_int), ("mode", c_int),
                 ("most_matches", c_uint64), ("generate", c_bool), ("max_tokens", c_size_t), ("temperature", c_float),
-                ("seed", c_uint64), ("stream", _STREAM), ("context", c_void_p)]
+                ("seed", c_uint64), ("stream", _STREAM), ("context", c_void_p), ("verbatim", c_bool)]
 
 
 class _Answer(Structure):

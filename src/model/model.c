@@ -156,13 +156,14 @@ static enum lmk_status encode_lines(const struct lmk_model *model, const char *t
 }
 
 enum lmk_status model_encode_question(const struct lmk_model *model, const char *question,
-                                      struct buffer *ids, struct lmk_error *error)
+                                      bool verbatim, struct buffer *ids, struct lmk_error *error)
 {
     struct buffer text;
     buffer_init(&text, SIZE_MAX / 2);
     if (!question[strspn(question, " \t\r\n")])
         return error_set(error, LMK_USAGE, "The question is empty. Ask with at least one word.");
-    enum lmk_status status = fill_prompt(model, question, &text, error);
+    enum lmk_status status = verbatim ? buffer_append(&text, question, strlen(question), error)
+                                      : fill_prompt(model, question, &text, error);
     if (!status)
         status = encode_lines(model, (const char *)text.data, text.size, ids, error);
     buffer_release(&text);

@@ -75,8 +75,9 @@ size_t model_landmark_width(const struct model_shape *shape);
  * text before and after "{question}" and the line feed are encoded as the trainer does: each line
  * of the prompt by itself, with its own prefix space, line feeds as the newline piece: "Question:
  * ...\n Answer:" is encode("Question: ...") + [newline]
- * + encode("Answer:"). */
+ * + encode("Answer:"). With `verbatim` the question is all of the
+ * prompt, lines as they are. */
 enum lmk_status model_encode_question(const struct lmk_model *model, const char *question,
-                                      struct buffer *ids, struct lmk_error *error);
+                                      bool verbatim, struct buffer *ids, struct lmk_error *error);
 
 #endif

@@ -38,3 +38,11 @@ try "$LMK" list -c x.lmk word
 try "$LMK" list
 try "$LMK" list -c ""
 [ ! -e x.lmk ] || echo "a refused command made the collection"
+echo "---- evaluations"
+"$LMK" help eval
+for evaluation in $("$LMK" help eval | sed -n 's/^  eval \([a-z]*\) .*/\1/p'); do
+    "$LMK" help eval $evaluation >text
+    grep -q "^usage: lmk eval $evaluation " text || echo "no usage line for eval $evaluation"
+    "$LMK" eval $evaluation -h | cmp - text
+done
+try "$LMK" help eval nonsense

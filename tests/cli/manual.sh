@@ -8,7 +8,11 @@ for command in "" $commands; do
     mandoc -T utf8 page | sed 's/.\x08//g' >shown
     [ -n "$command" ] || continue
     # Every option of the help stands in the page, and no other.
-    "$LMK" help "$command" | grep -o -e '--[a-z-]* [A-Z]*  ' -e '--[a-z-]*  ' | tr -d ' ' | sort >options
+    "$LMK" help "$command" >help
+    for evaluation in $(sed -n 's/^  eval \([a-z]*\) .*/\1/p' help); do
+        "$LMK" help eval "$evaluation" >>help
+    done
+    grep -o -e '--[a-z-]* [A-Z]*  ' -e '--[a-z-]*  ' help | tr -d ' ' | sort >options
     sed -n 's/^     *\(-., \)*\(--[a-z-]*\)\( [A-Z]*\)*$/\2\3/p' shown | tr -d ' ' | sort | diff options -
     [ -s options ] || echo "no options of $command"
 done

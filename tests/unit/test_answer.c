@@ -102,7 +102,7 @@ static void open_steps(struct steps *steps)
     memset(steps, 0, sizeof *steps);
     buffer_init(&steps->ids, 1 << 20);
     steps->view = scratch_view(collection);
-    must(model_encode_question(model, question, &steps->ids, &error), &error);
+    must(model_encode_question(model, question, false, &steps->ids, &error), &error);
     must(sequence_open(&steps->first_pass, model, id_count(steps), true, &error), &error);
     must(sequence_feed(steps->first_pass, ids(steps), id_count(steps), NULL, &error), &error);
     float *pooled = malloc(model_landmark_width(&model->shape) * sizeof *pooled);

@@ -325,7 +325,7 @@ static void check_prompt(const struct lmk_model *model, const char *question,
     struct buffer ids, expected;
     buffer_init(&ids, 1 << 20);
     buffer_init(&expected, 1 << 20);
-    assert_int_equal(model_encode_question(model, question, &ids, NULL), LMK_OK);
+    assert_int_equal(model_encode_question(model, question, false, &ids, NULL), LMK_OK);
     append(model, first_line, &expected);
     assert_int_equal(buffer_append(&expected, &(uint32_t){5}, 4, NULL), LMK_OK);
     append(model, "Answer:", &expected);
@@ -333,6 +333,26 @@ static void check_prompt(const struct lmk_model *model, const char *question,
     assert_memory_equal(ids.data, expected.data, ids.size);
     buffer_release(&ids);
     buffer_release(&expected);
+}
+
+/* The question is the prompt: no words around it, no white space changed. */
+static void test_verbatim(void **state)
+{
+    (void)state;
+    struct lmk_model *model = open_model(TINY);
+    struct buffer ids, expected;
+    buffer_init(&ids, 1 << 20);
+    buffer_init(&expected, 1 << 20);
+    assert_int_equal(model_encode_question(model, "One  line\nThe key is", true, &ids, NULL),
+                     LMK_OK);
+    append(model, "One  line", &expected);
+    assert_int_equal(buffer_append(&expected, &(uint32_t){5}, 4, NULL), LMK_OK);
+    append(model, "The key is", &expected);
+    assert_int_equal(ids.size, expected.size);
+    assert_memory_equal(ids.data, expected.data, ids.size);
+    buffer_release(&ids);
+    buffer_release(&expected);
+    lmk_model_close(model);
 }
 
 static void test_question(void **state)
@@ -346,8 +366,8 @@ static void test_question(void **state)
     struct buffer ids;
     struct lmk_error error;
     buffer_init(&ids, 1 << 20);
-    assert_int_equal(model_encode_question(model, "", &ids, &error), LMK_USAGE);
-    assert_int_equal(model_encode_question(model, " \n\t", &ids, &error), LMK_USAGE);
+    assert_int_equal(model_encode_question(model, "", false, &ids, &error), LMK_USAGE);
+    assert_int_equal(model_encode_question(model, " \n\t", false, &ids, &error), LMK_USAGE);
     assert_int_equal(ids.size, 0);
     buffer_release(&ids);
     lmk_model_close(model);
@@ -366,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_rank_weights),
         cmocka_unit_test(test_rank_weights_that_do_not_fit),
         cmocka_unit_test(test_question),
+        cmocka_unit_test(test_verbatim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

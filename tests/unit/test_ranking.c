@@ -79,7 +79,7 @@ static void compute(struct scores *scores, const char *text)
     size_t found;
     struct store_view *view = scratch_view(collection);
     float *pooled = malloc(model_landmark_width(&model->shape) * sizeof *pooled);
-    must(question_open(&question, model, text, &error), &error);
+    must(question_open(&question, model, text, false, &error), &error);
     sequence_pooled_query(question.sequence, pooled);
     scores->count = 0;
     for (uint64_t b = 0; !store_landmark_key(view, b, &key, &error); b++) {
@@ -215,7 +215,7 @@ static void compute_heads(float heads[MOST_BLOCKS][HEADS], size_t count)
     struct question question;
     struct lmk_error error;
     struct store_view *view = scratch_view(collection);
-    must(question_open(&question, model, query, &error), &error);
+    must(question_open(&question, model, query, false, &error), &error);
     for (uint64_t b = 0; b < count; b++) {
         enum tensor_type type;
         const void *keys;

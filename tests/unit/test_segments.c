@@ -405,6 +405,36 @@ static void test_approximate(void **state)
 }
 
 /* A type that FAISS takes for these vectors, until it is to be trained. */
+/* Without any effort limit the index is not asked at all: what is found is exact, however poor the
+ * index. A search says how many lists it looked at. */
+static void test_effort(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct lmk_error error;
+    mirror_open(&mirror, "effort.lmk", "IVF64,PQ2x4np");
+    add_document(&mirror, 2000);
+    build(&mirror, SEGMENT_JOINT);
+    must(lmk_set_effort(mirror.collection, INFINITY, &error), &error);
+    for (size_t round = 0; round < 5; round++)
+        check_searches(&mirror, SEGMENT_JOINT);
+    assert_int_equal(mirror.collection->probes, 0);
+    must(lmk_set_effort(mirror.collection, 1e-9, &error), &error);
+    float *query = random_normals(&mirror.random, model_landmark_width(&model->shape), 1);
+    struct store_view *view = scratch_view(mirror.collection);
+    struct candidate found[10];
+    size_t count;
+    must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 10, found, &count, &error),
+         &error);
+    assert_int_equal(mirror.collection->probes, 1);
+    store_view_end(view);
+    free(query);
+    assert_int_equal(lmk_set_effort(mirror.collection, 0, &error), LMK_USAGE);
+    assert_int_equal(lmk_set_effort(mirror.collection, -1, &error), LMK_USAGE);
+    assert_int_equal(lmk_set_effort(mirror.collection, NAN, &error), LMK_USAGE);
+    mirror_close(&mirror);
+}
+
 static void test_refused_factory(void **state)
 {
     (void)state;
@@ -487,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_waiting_documents),
         cmocka_unit_test(test_reader_during_merge),
         cmocka_unit_test(test_approximate),
+        cmocka_unit_test(test_effort),
         cmocka_unit_test(test_refused_factory),
         cmocka_unit_test(test_damaged_file),
         cmocka_unit_test(test_reading_only),
