@@ -283,13 +283,26 @@ def make_fits(questions):
             "landmark + attention": Fit(questions, [LANDMARK] + heads, landmark_only=True)}
 
 
-def keys_of(fits):
-    """Keys as gguf.write takes them."""
-    every, alone = fits["all"].weights.tolist(), fits["landmark + attention"].weights.tolist()
+KEYS = ["landmark.rank." + name for name in ("landmark", "lexical", "attention", "landmark_alone", "attention_landmark")]
+
+
+def keys_of(fits, questions):
+    """Keys as gguf.write takes them. Exact attention costs time with every search, so its weights are there only where it
+    raises the mean reciprocal rank of held-out questions."""
+    def held_out(name):
+        return measure(questions, fitted(fits[name], True))[1]
+
+    landmark, lexical, attention, alone, attention_alone = KEYS
     numbers = (gguf.ARRAY, gguf.FLOAT32)
-    return [("landmark.rank.landmark", gguf.FLOAT32, every[0]), ("landmark.rank.lexical", gguf.FLOAT32, every[1]),
-            ("landmark.rank.attention", numbers, every[2:]), ("landmark.rank.landmark_alone", gguf.FLOAT32, alone[0]),
-            ("landmark.rank.attention_landmark", numbers, alone[1:])]
+    best = max(("weighted sum", "all"), key=held_out)
+    weights = fits[best].weights.tolist()
+    keys = [(landmark, gguf.FLOAT32, weights[0]), (lexical, gguf.FLOAT32, weights[1])]
+    if best == "all":
+        keys.append((attention, numbers, weights[2:]))
+    if held_out("landmark + attention") > measure(questions, fixed(np.array([1, 0])))[1]:
+        weights = fits["landmark + attention"].weights.tolist()
+        keys += [(alone, gguf.FLOAT32, weights[0]), (attention_alone, numbers, weights[1:])]
+    return keys
 
 
 def fit_files(options):
@@ -306,7 +319,7 @@ def fit_files(options):
     if len(sets) > 1:
         show("all sets", questions, table(questions, fits))
     if options.model:
-        gguf.set_keys(options.model, options.out or options.model, keys_of(fits))
+        gguf.set_keys(options.model, options.out or options.model, keys_of(fits, questions), drop=KEYS)
         print(f"weights written to {options.out or options.model}")
 
 

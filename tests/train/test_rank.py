@@ -71,6 +71,16 @@ class Ranking(unittest.TestCase):
         self.assertGreater(rows["all"][2], rows["weighted sum"][2] + 0.1)
         self.assertEqual(rows["sum"][0], rows["sum"][2])
 
+    def test_attention_must_pay(self):
+        """Heads of pure noise get no weights; one that tells does."""
+        questions, generator = draw(200), np.random.default_rng(5)
+        for question in questions:
+            question.features[:, rank.HEADS:] = generator.normal(size=question.features[:, rank.HEADS:].shape)
+        named = {name for name, _, _ in rank.keys_of(rank.make_fits(questions), questions)}
+        self.assertEqual(named, {"landmark.rank.landmark", "landmark.rank.lexical"})
+        questions = draw(200)
+        self.assertEqual([name for name, _, _ in rank.keys_of(rank.make_fits(questions), questions)], rank.KEYS)
+
     def test_paths(self):
         ids = {"a/b 1", "plain"}
         self.assertEqual(rank.passage_id("/x/a%2Fb%201.txt", ids), "a/b 1")
