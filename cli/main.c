@@ -14,10 +14,9 @@
 const struct command commands[] = {
     {"index", command_index, "PATH...",
      "add books to a collection, or go on where it was interrupted",
-     "Folders are walked for text (.txt), Markdown (.md), web pages (.html), EPUB and JSON lines "
-     "with \"_id\", \"title\" and \"text\" (.jsonl), also compressed (.gz, .bz2, .xz, .zst). Texts "
-     "that "
-     "the collection has are skipped, changed ones replaced.\n"
+     "Folders are walked for text (.txt), Markdown (.md), web pages (.html), EPUB, PDF and JSON "
+     "lines with \"_id\", \"title\" and \"text\" (.jsonl), also compressed (.gz, .bz2, .xz, .zst). "
+     "Texts that the collection has are skipped, changed ones replaced.\n"
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",
      "Prints the passages that fit the query best, by the attention to their landmarks and by "

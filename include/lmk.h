@@ -115,7 +115,7 @@ struct lmk_document {
     const char *title; /* never NULL, may be empty; so author, language, kind */
     const char *author;
     const char *language; /* BCP 47, "" if unknown */
-    const char *kind;     /* "text", "markdown", "html", "epub", "jsonl" */
+    const char *kind;     /* "text", "markdown", "html", "epub", "pdf", "jsonl" */
     const char *metadata; /* a JSON object: what else the source says */
     uint64_t first_block; /* the collection's number of its first block, as in lmk_passage */
     uint64_t blocks, tokens;

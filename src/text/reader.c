@@ -7,6 +7,7 @@
 #include "src/text/heading.h"
 #include "src/text/jsonl.h"
 #include "src/text/language.h"
+#include "src/text/pdf.h"
 #include "src/text/source_map.h"
 #include "src/text/unpack.h"
 
@@ -40,7 +41,7 @@ static bool is_any(struct slice suffix, const char *const *list)
 static const char *const compressed[] = {".gz", ".bz2", ".xz", ".zst", NULL};
 static const char *const markdown[] = {".md", ".markdown", NULL};
 static const char *const pages[] = {".html", ".htm", ".xhtml", NULL};
-static const char *const books[] = {".epub", NULL};
+static const char *const books[] = {".epub", ".pdf", NULL};
 static const char *const plain[] = {".txt", ".text", NULL};
 static const char *const lines[] = {".jsonl", ".ndjson", NULL};
 
@@ -321,6 +322,8 @@ static enum lmk_status read_source(const struct source *source, struct lmk_error
     struct slice suffix = inner_suffix(source->path);
     if (jsonl_begins(bytes) || (is_any(suffix, lines) && slice_trim(bytes).size))
         return jsonl_read(source, error);
+    if (pdf_begins(bytes))
+        return pdf_read(source, error);
     if (book_is_epub(bytes))
         return book_read_epub(source, error);
     if (html_begins(bytes) || (is_any(suffix, pages) && memchr(bytes.text, '<', bytes.size)))

@@ -16,7 +16,7 @@ struct source_document {
     char *title, *author, *language; /* never NULL, UTF-8, may be empty */
     char *metadata;                  /* a JSON object, "{}" if there is nothing more */
     char *identity;   /* what tells documents with the same text apart, "" if the text is all */
-    const char *kind; /* static: "text", "markdown", "html", "epub", "jsonl" */
+    const char *kind; /* static: "text", "markdown", "html", "epub", "pdf", "jsonl" */
     struct normalised_text text;
     const struct source_place *places; /* ascending; what is before the first has no place */
     size_t place_count;
@@ -34,8 +34,8 @@ struct reader_sink {
 };
 
 /* True for files that are worth reading where nobody named them: by the suffix (case does not
- * count), .txt .text .md .markdown .html .htm .xhtml .epub .jsonl .ndjson, also with .gz .bz2 .xz
- * .zst behind it; of JSON lines also by the first one, which must have a "text". */
+ * count), .txt .text .md .markdown .html .htm .xhtml .epub .pdf .jsonl .ndjson, also with .gz .bz2
+ * .xz .zst behind it; of JSON lines also by the first one, which must have a "text". */
 bool reader_wants(const char *path);
 
 /* Reads the file; content decides what it is. LMK_INPUT: it is no text that lmk reads, empty, or
@@ -43,8 +43,8 @@ bool reader_wants(const char *path);
  *
  * Text and Markdown, UTF-8 or in an encoding of encoding.h. Title: a Markdown heading or the first
  * line(s), else the file name; author: a "by ..." line near the start, or "AUTHOR - TITLE.txt" in
- * the name. HTML and EPUB: see book.h; source offsets are those of the text in them. JSON lines:
- * see jsonl.h. */
+ * the name. HTML and EPUB: see book.h, PDF: pdf.h; source offsets are those of the text in them.
+ * JSON lines: see jsonl.h. */
 enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
                             struct lmk_error *error);
 

@@ -128,8 +128,12 @@ static void test_suffixes(void **state)
     (void)state;
     assert_true(reader_wants("a.txt") && reader_wants("/x/A.TXT") && reader_wants("b.text"));
     assert_true(reader_wants("b.md") && reader_wants("b.Markdown"));
-    assert_false(reader_wants("a.pdf") || reader_wants("txt") || reader_wants("a.txt~") ||
-                 reader_wants("a.txt/b"));
+    assert_true(reader_wants("a.txt.gz") && reader_wants("a.md.ZST") && reader_wants("a.pdf") &&
+                reader_wants("a.epub") && reader_wants("a.xhtml"));
+    assert_true(reader_wants("a.zip") && reader_wants("a.tar") && reader_wants("a.tar.xz") &&
+                reader_wants("a.tgz"));
+    assert_false(reader_wants("a.doc") || reader_wants("txt") || reader_wants("a.txt~") ||
+                 reader_wants("a.txt/b") || reader_wants("a.gz") || reader_wants("txt.gz"));
 }
 
 static void test_names_from_the_text(void **state)
