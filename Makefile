@@ -200,7 +200,7 @@ demo: $(BUILD)/lmk
 
 # ---- Tests
 
-TEST_PACKAGES := libcmocka-dev python3 sentencepiece mandoc zsh fish bzip2 xz-utils zstd \
+TEST_PACKAGES := libcmocka-dev python3 sentencepiece mandoc zsh fish bzip2 xz-utils zip zstd \
     $(if $(wildcard tests/train/test_*.py),python3-torch python3-numpy python3-sentencepiece) \
     $(if $(PACKAGES),lintian)
 RUN_TESTS := tests/run $(BUILD)

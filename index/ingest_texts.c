@@ -374,6 +374,15 @@ static enum lmk_status hash_document(const struct source_document *source,
     return LMK_OK;
 }
 
+/* Puts down what is known of the file; standard input is none. */
+static enum lmk_status remember(struct reading *reading, const struct source_record *record,
+                                struct lmk_error *error)
+{
+    return strcmp(reading->path, "-")
+               ? store_put_source(reading->texts->batch, reading->path, record, error)
+               : LMK_OK;
+}
+
 /* The document is all that its file holds. */
 static enum lmk_status take_single(struct reading *reading, uint64_t id, bool known,
                                    struct lmk_error *error)
@@ -387,7 +396,7 @@ static enum lmk_status take_single(struct reading *reading, uint64_t id, bool kn
         : known  ? &report->documents_unchanged
                  : &report->documents_added);
     reading->now.document = id;
-    return store_put_source(reading->texts->batch, reading->path, &reading->now, error);
+    return remember(reading, &reading->now, error);
 }
 
 /* The document is one of several. From the first on the collection knows that the file is being
@@ -399,7 +408,7 @@ static enum lmk_status take_one_of_several(struct reading *reading, uint64_t id,
     struct texts *texts = reading->texts;
     enum lmk_status status = mark_seen(texts, id, error);
     if (!status && !reading->several)
-        status = store_put_source(texts->batch, reading->path, &unfinished, error);
+        status = remember(reading, &unfinished, error);
     reading->several = true;
     reading->now.documents++;
     reading->added += !known;
@@ -487,7 +496,7 @@ static enum lmk_status finish_file(struct reading *reading, struct lmk_error *er
         status = drop_single(reading, 0, &dropped, error);
     if (status || !reading->several || reading->elsewhere)
         return status;
-    return store_put_source(reading->texts->batch, reading->path, &reading->now, error);
+    return remember(reading, &reading->now, error);
 }
 
 /* A file that is in the collection as it is now. */

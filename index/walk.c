@@ -4,9 +4,13 @@
 
 #include <errno.h>
 #include <fts.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void file_list_release(struct file_list *list)
 {
@@ -65,6 +69,60 @@ static enum lmk_status walk_folder(struct file_list *list, char *folder, struct 
     return status;
 }
 
+/* ---- Calibre's folders: a book in several formats, and metadata.opf */
+
+static size_t folder_size(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (size_t)(slash - path) : 0;
+}
+
+static bool is_calibre(const char *path)
+{
+    char beside[PATH_MAX];
+    int size = snprintf(beside, sizeof beside, "%.*s/metadata.opf", (int)folder_size(path), path);
+    return size < PATH_MAX && access(beside, F_OK) == 0;
+}
+
+/* How well a format keeps what a book is: smaller is better. */
+static int format_rank(const char *path)
+{
+    static const char *const best_first[] = {".epub", ".xhtml", ".html", ".htm", ".md", ".txt"};
+    const int count = sizeof best_first / sizeof best_first[0];
+    const char *dot = strrchr(path, '.');
+    int rank = 0;
+    while (rank < count && (!dot || strcasecmp(dot, best_first[rank]) != 0))
+        rank++;
+    return rank;
+}
+
+/* True for the same name but for the suffix. */
+static bool is_same_book(const char *one, const char *other)
+{
+    const char *dot = strrchr(one, '.'), *other_dot = strrchr(other, '.');
+    return dot && other_dot && dot - one == other_dot - other &&
+           !strncmp(one, other, (size_t)(dot - one));
+}
+
+/* Of a book's formats in a Calibre folder one stays. A folder's files stand together in the list,
+ * from `first` on. */
+static void choose_formats(struct file_list *list, size_t first)
+{
+    size_t kept = first;
+    for (size_t i = first; i < list->count; i++) {
+        char *path = list->paths[i];
+        bool same = kept > first && is_same_book(list->paths[kept - 1], path) && is_calibre(path);
+        if (!same) {
+            list->paths[kept++] = path;
+        } else if (format_rank(path) < format_rank(list->paths[kept - 1])) {
+            free(list->paths[kept - 1]);
+            list->paths[kept - 1] = path;
+        } else
+            free(path);
+    }
+    list->count = kept;
+}
+
 enum lmk_status walk(struct file_list *list, const char *const *paths, size_t count,
                      struct lmk_error *error)
 {
@@ -72,6 +130,11 @@ enum lmk_status walk(struct file_list *list, const char *const *paths, size_t co
     enum lmk_status status = LMK_OK;
     for (size_t i = 0; !status && i < count; i++) {
         struct stat information;
+        if (!strcmp(paths[i], "-")) {
+            status = add(list, "-", error);
+            continue;
+        }
+        size_t first = list->count;
         char *path = realpath(paths[i], NULL);
         if (!path || stat(path, &information)) {
             status = error_system(error, "Cannot find %s", paths[i]);
@@ -81,6 +144,8 @@ enum lmk_status walk(struct file_list *list, const char *const *paths, size_t co
         } else
             status = S_ISDIR(information.st_mode) ? walk_folder(list, path, error)
                                                   : add(list, path, error);
+        if (!status && S_ISDIR(information.st_mode))
+            choose_formats(list, first);
         free(path);
     }
     if (status)

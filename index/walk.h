@@ -10,7 +10,8 @@ struct file_list {
 };
 
 /* Named files are taken whatever their suffix; folders are walked in order of names, and give the
- * files that lmk reads (hidden ones and links out of the folder left out). Errors: LMK_INPUT (a
+ * files that lmk reads (hidden ones and links out of the folder left out; of a book in a Calibre
+ * folder one format). "-" stands for standard input. Errors: LMK_INPUT (a
  * path does not exist), LMK_IO, LMK_MEMORY. */
 enum lmk_status walk(struct file_list *list, const char *const *paths, size_t count,
                      struct lmk_error *error);

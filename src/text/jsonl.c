@@ -322,7 +322,7 @@ static enum lmk_status read_line(struct reading *reading, struct slice line,
     enum lmk_status status = LMK_OK;
     if (!fault) {
         status = give(reading->source, &reading->record, object, reading->number, error);
-        if (status == LMK_INPUT) {
+        if (status == LMK_INPUT && !*reading->source->stopped) {
             fault = "has nothing but white space in \"text\"";
             status = LMK_OK;
         } else

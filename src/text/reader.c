@@ -1,17 +1,21 @@
 #include "src/text/reader.h"
 #include "src/base/mapped_file.h"
 #include "src/text/archive.h"
+#include "src/text/archived.h"
 #include "src/text/book.h"
 #include "src/text/encoding.h"
 #include "src/text/gutenberg.h"
 #include "src/text/heading.h"
 #include "src/text/jsonl.h"
 #include "src/text/language.h"
+#include "src/text/opf.h"
 #include "src/text/pdf.h"
 #include "src/text/source_map.h"
 #include "src/text/unpack.h"
 
+#include <cjson/cJSON.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -42,6 +46,7 @@ static const char *const compressed[] = {".gz", ".bz2", ".xz", ".zst", NULL};
 static const char *const markdown[] = {".md", ".markdown", NULL};
 static const char *const pages[] = {".html", ".htm", ".xhtml", NULL};
 static const char *const books[] = {".epub", ".pdf", NULL};
+static const char *const archives[] = {".zip", ".tar", ".tgz", ".tbz2", ".txz", ".tzst", NULL};
 static const char *const plain[] = {".txt", ".text", NULL};
 static const char *const lines[] = {".jsonl", ".ndjson", NULL};
 
@@ -190,6 +195,36 @@ static void release(struct source_document *document)
     normalised_text_release(&document->text);
 }
 
+static enum lmk_status replace(char **string, const char *with, struct lmk_error *error)
+{
+    char *before = *string;
+    enum lmk_status status = with[0] ? copy(string, with, "", error) : LMK_OK;
+    if (*string != before)
+        free(before);
+    return status;
+}
+
+/* Calibre's words for the book. */
+static enum lmk_status take_opf(struct source_document *document, const struct opf *opf,
+                                struct lmk_error *error)
+{
+    enum lmk_status status = replace(&document->title, opf->title, error);
+    if (!status)
+        status = replace(&document->author, opf->author, error);
+    if (!status)
+        status = replace(&document->language, opf->language, error);
+    cJSON *metadata = opf->year[0] ? cJSON_Parse(document->metadata) : NULL;
+    if (status || !metadata)
+        return status;
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "year");
+    cJSON_AddNumberToObject(metadata, "year", atoi(opf->year));
+    char *printed = cJSON_PrintUnformatted(metadata);
+    status = printed ? replace(&document->metadata, printed, error) : error_memory(error, 64);
+    cJSON_free(printed);
+    cJSON_Delete(metadata);
+    return status;
+}
+
 enum lmk_status source_give(const struct source *source, const struct extract *extract,
                             struct lmk_error *error)
 {
@@ -200,8 +235,12 @@ enum lmk_status source_give(const struct source *source, const struct extract *e
     enum lmk_status status = copy(&document.path, extract->path, source->path, error);
     if (!status)
         status = fill(&document, extract, error);
-    if (!status)
+    if (!status && source->opf && !extract->path)
+        status = take_opf(&document, source->opf, error);
+    if (!status) {
         status = source->sink->take(source->sink->context, &document, error);
+        *source->stopped = status != LMK_OK;
+    }
     release(&document);
     return status;
 }
@@ -278,8 +317,6 @@ static enum lmk_status unpack(struct unpacker *unpacker, const char *path, struc
     return status;
 }
 
-static enum lmk_status read_source(const struct source *source, struct lmk_error *error);
-
 static enum lmk_status read_packed(const struct source *source, struct lmk_error *error)
 {
     struct unpacker *unpacker;
@@ -288,9 +325,10 @@ static enum lmk_status read_packed(const struct source *source, struct lmk_error
     enum lmk_status status = unpacker_open(&unpacker, source->bytes, source->path, error);
     if (!status)
         status = unpacker_next(unpacker, &start, error);
-    if (!status && (is_any(inner_suffix(source->path), lines) || jsonl_begins(start))) {
+    bool has_lines = is_any(inner_suffix(source->path), lines) || (!status && jsonl_begins(start));
+    if (!status && (has_lines || archive_begins(start))) {
         unpacker_close(unpacker);
-        return jsonl_read(source, error);
+        return has_lines ? jsonl_read(source, error) : archived_read(source, error);
     }
     buffer_init(&bytes, UNPACKED_MAX);
     if (!status)
@@ -305,14 +343,14 @@ static enum lmk_status read_packed(const struct source *source, struct lmk_error
             error_set(error, LMK_INPUT,
                       "%s is damaged: it begins like a compressed file but is none.", source->path);
     if (!status)
-        status = read_source(&inner, error);
+        status = source_read(&inner, error);
     buffer_release(&bytes);
     return status;
 }
 
 /* ---- Any file */
 
-static enum lmk_status read_source(const struct source *source, struct lmk_error *error)
+enum lmk_status source_read(const struct source *source, struct lmk_error *error)
 {
     struct slice bytes = source->bytes;
     if (bytes.size == 0)
@@ -326,6 +364,8 @@ static enum lmk_status read_source(const struct source *source, struct lmk_error
         return pdf_read(source, error);
     if (book_is_epub(bytes))
         return book_read_epub(source, error);
+    if (archive_begins(bytes))
+        return archived_read(source, error);
     if (html_begins(bytes) || (is_any(suffix, pages) && memchr(bytes.text, '<', bytes.size)))
         return book_read_html(source, error);
     if (bytes.size > TEXT_SIZE_MAX)
@@ -336,11 +376,37 @@ static enum lmk_status read_source(const struct source *source, struct lmk_error
     return read_text(source, error);
 }
 
-enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
-                            struct lmk_error *error)
+/* Reads with what stands beside the file, if it is in a Calibre folder. */
+static enum lmk_status read_with_opf(struct source *source, struct lmk_error *error)
+{
+    const char *slash = strrchr(source->path, '/');
+    char *beside = NULL;
+    struct mapped_file file;
+    struct opf opf;
+    if (asprintf(&beside, "%.*smetadata.opf", slash ? (int)(slash + 1 - source->path) : 0,
+                 source->path) < 0)
+        return error_memory(error, strlen(source->path));
+    bool found = !mapped_file_open(&file, beside, NULL);
+    free(beside);
+    if (!found)
+        return source_read(source, error);
+    enum lmk_status status =
+        opf_read(&opf, (struct slice){(const char *)file.data, file.size}, error);
+    mapped_file_close(&file);
+    if (status)
+        return status;
+    source->opf = &opf;
+    status = source_read(source, error);
+    opf_release(&opf);
+    return status;
+}
+
+static enum lmk_status read_file(const char *path, const struct reader_sink *sink,
+                                 struct lmk_error *error)
 {
     struct mapped_file file;
     struct stat information;
+    bool stopped = false;
     if (stat(path, &information))
         return error_system(error, "Cannot open %s", path);
     if (!S_ISREG(information.st_mode))
@@ -348,10 +414,47 @@ enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
     enum lmk_status status = mapped_file_open(&file, path, error);
     if (status)
         return status;
-    struct source source = {path, {(const char *)file.data, file.size}, sink};
-    status = read_source(&source, error);
+    struct source source = {.path = path,
+                            .bytes = {(const char *)file.data, file.size},
+                            .sink = sink,
+                            .stopped = &stopped};
+    status = read_with_opf(&source, error);
     mapped_file_close(&file);
     return status;
+}
+
+static enum lmk_status read_standard_input(const struct reader_sink *sink, struct lmk_error *error)
+{
+    struct buffer bytes;
+    bool stopped = false;
+    char piece[65536];
+    ssize_t size;
+    enum lmk_status status = LMK_OK;
+    buffer_init(&bytes, UNPACKED_MAX);
+    while (!status && (size = read(STDIN_FILENO, piece, sizeof piece)) != 0) {
+        if (size < 0)
+            status = error_system(error, "Cannot read standard input");
+        else if ((size_t)size > bytes.limit - bytes.size)
+            status = error_set(error, LMK_INPUT,
+                               "Standard input holds more than 1 GiB, the most that lmk reads from "
+                               "it: name a file.");
+        else
+            status = buffer_append(&bytes, piece, (size_t)size, error);
+    }
+    struct source source = {.path = "-",
+                            .bytes = {(const char *)bytes.data, bytes.size},
+                            .sink = sink,
+                            .stopped = &stopped};
+    if (!status)
+        status = source_read(&source, error);
+    buffer_release(&bytes);
+    return status;
+}
+
+enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
+                            struct lmk_error *error)
+{
+    return strcmp(path, "-") ? read_file(path, sink, error) : read_standard_input(sink, error);
 }
 
 /* JSON lines are used for many things. */
@@ -373,9 +476,16 @@ static bool holds_records(const char *path)
     return holds;
 }
 
+bool reader_knows_suffix(const char *path)
+{
+    static const char *const *const known[] = {plain, markdown, pages, books, lines, archives};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (is_any(inner_suffix(path), known[i]))
+            return true;
+    return false;
+}
+
 bool reader_wants(const char *path)
 {
-    struct slice suffix = inner_suffix(path);
-    return is_any(suffix, plain) || is_any(suffix, markdown) || is_any(suffix, pages) ||
-           is_any(suffix, books) || (is_any(suffix, lines) && holds_records(path));
+    return reader_knows_suffix(path) && (!is_any(inner_suffix(path), lines) || holds_records(path));
 }

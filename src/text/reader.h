@@ -37,9 +37,13 @@ struct reader_sink {
  * count), .txt .text .md .markdown .html .htm .xhtml .epub .pdf .jsonl .ndjson, also with .gz .bz2
  * .xz .zst behind it; of JSON lines also by the first one, which must have a "text". */
 bool reader_wants(const char *path);
+/* The same by the suffix alone. */
+bool reader_knows_suffix(const char *path);
 
-/* Reads the file; content decides what it is. LMK_INPUT: it is no text that lmk reads, empty, or
- * damaged (then documents before the damage have been taken); LMK_IO if it cannot be read.
+/* Reads the file, or standard input for "-"; content decides what it is. In a Calibre folder (with
+ * metadata.opf) title, author, language and year are those that stand there. LMK_INPUT: it is no
+ * text that lmk reads, empty, or damaged (then documents before the damage have been taken); LMK_IO
+ * if it cannot be read.
  *
  * Text and Markdown, UTF-8 or in an encoding of encoding.h. Title: a Markdown heading or the first
  * line(s), else the file name; author: a "by ..." line near the start, or "AUTHOR - TITLE.txt" in

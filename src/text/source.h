@@ -10,6 +10,9 @@ struct source {
     const char *path; /* of messages and documents */
     struct slice bytes;
     const struct reader_sink *sink;
+    bool *stopped;         /* set when the sink wants no more: its status is then passed on */
+    int archives;          /* around it */
+    const struct opf *opf; /* what stands beside the file about it (Calibre), NULL: nothing */
 };
 
 /* A document before it is normalised. Slices may be empty, strings NULL. */
@@ -32,5 +35,8 @@ struct extract {
 /* Normalises and names the document and gives it to the sink. LMK_INPUT: there is no text in it. */
 enum lmk_status source_give(const struct source *source, const struct extract *extract,
                             struct lmk_error *error);
+
+/* Reads the bytes by what they are. LMK_INPUT, LMK_IO, LMK_MEMORY, or the sink's status. */
+enum lmk_status source_read(const struct source *source, struct lmk_error *error);
 
 #endif

@@ -679,7 +679,7 @@ static void test_unreadable_files(void **state)
     struct lmk_error error;
     scratch_write("v/binary.txt", "ab\0cd\0", 6);
     scratch_write_text("v/empty.txt", "");
-    scratch_write_text("w/folder/x.pdf", "text");
+    scratch_write_text("w/folder/x.doc", "text");
     struct lmk_collection *collection = scratch_create("v.lmk", model, LMK_TIER_F16, NULL);
     char *bad = scratch_path("v"), *none = scratch_path("w"), *missing = scratch_path("missing");
     const char *const paths[] = {bad, none, missing};

@@ -59,7 +59,8 @@ static void note(void *context, uint64_t count, const struct lmk_error *error)
 static enum lmk_status read_all(struct log *log, struct slice bytes, struct lmk_error *error)
 {
     struct reader_sink sink = {log, take, note};
-    struct source source = {"c.jsonl", bytes, &sink};
+    bool stopped = false;
+    struct source source = {.path = "c.jsonl", .bytes = bytes, .sink = &sink, .stopped = &stopped};
     buffer_init(&log->text, 1 << 20);
     return jsonl_read(&source, error);
 }

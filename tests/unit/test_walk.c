@@ -48,7 +48,7 @@ static int make_tree(void **state)
 {
     static const char *const names[] = {
         "books/b.txt",      "books/a.md",       "books/sub/deep/z.TXT",
-        "books/sub/c.text", "books/notes.pdf",  "books/.hidden.txt",
+        "books/sub/c.text", "books/notes.doc",  "books/.hidden.txt",
         "books/.git/d.txt", "books/e.markdown", "books/Makefile",
         "outside/f.txt",    "plain.dat",        ".dotted/g.txt",
         "empty/nothing.xy",
