@@ -271,6 +271,37 @@ $(EXAMPLE): $(OBJECT_DIR)/docs/example.o $(BUILD)/liblmk.a
 	@mkdir -p $(@D)
 	$(call run,LINK)$(CC) $(SANITIZER) $(LDFLAGS) -o $@ $^ $(PRIVATE_LIBS)
 
+# ---- Fuzzing
+#
+#   SECONDS=N   how long each target runs (60)
+
+SECONDS ?= 60
+FUZZ := $(BUILD)/fuzz
+FUZZ_CC := clang
+FUZZ_SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out %/fuzz_reader.c,$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ)/objects/%.o,$(filter-out %/processor.c,$(wildcard src/base/*.c src/text/*.c)) \
+    src/model/gguf.c src/model/rows.c src/model/rows_generic.c src/model/rows_integers.c index/store_records.c index/store_texts.c \
+    tests/fuzz/fuzz_reader.c)
+
+## fuzz: libFuzzer over the readers, GGUF and the store's records, SECONDS each (needs clang)
+fuzz: $(FUZZ_NAMES:%=$(FUZZ)/fuzz_%)
+	@for name in $(FUZZ_NAMES); do \
+	    mkdir -p $(FUZZ)/corpus/$$name && echo "== $$name" && \
+	    $(FUZZ)/fuzz_$$name -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=3000 -max_len=65536 \
+	        -print_final_stats=1 -artifact_prefix=$(FUZZ)/$$name- $(FUZZ)/corpus/$$name tests/fuzz/corpus/$$name \
+	        2>$(FUZZ)/$$name.log || { tail -n 40 $(FUZZ)/$$name.log; exit 1; }; \
+	    sed -n 's/^stat::number_of_executed_units: */  runs: /p' $(FUZZ)/$$name.log; \
+	done
+
+$(FUZZ)/objects/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call run,CC  )$(FUZZ_CC) $(STANDARD) $(WARNINGS) $(INCLUDES) $(LIBXML2_INCLUDES) -O1 -g -DLMK_PORTABLE \
+	    $(FUZZ_SANITIZER) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+$(FUZZ)/fuzz_%: $(FUZZ)/objects/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
+	$(call run,LINK)$(FUZZ_CC) $(FUZZ_SANITIZER) -fsanitize=fuzzer -o $@ $^ -larchive -lxml2 -lcjson -lxxhash -lm
+
 ## bench: speed and size against their limits, on the samples
 bench: $(BENCH_PROGRAMS) $(BUILD)/lmk
 	bench/run $(BUILD)

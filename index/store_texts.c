@@ -165,6 +165,8 @@ static enum lmk_status read_runs(struct record_reader *body, struct buffer *runs
     assert(start % sizeof(struct map_run) == 0);
     if (body->bad || count > body->left / 2)
         return LMK_CORRUPT;
+    if (count == 0) /* the buffer may have no memory yet, to which nothing may be added */
+        return LMK_OK;
     enum lmk_status status = buffer_reserve(runs, (size_t)count * sizeof(struct map_run), error);
     if (status)
         return status;

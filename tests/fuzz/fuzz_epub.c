@@ -1,0 +1,10 @@
+#include "src/text/book.h"
+#include "tests/fuzz/fuzz_reader.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_read("book.epub", data, size, book_read_epub);
+    return 0;
+}
