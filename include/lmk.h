@@ -60,7 +60,10 @@ struct lmk_part {
 /* An array that ends with a part without name; the first is lmk itself. Valid for ever. */
 LMK_API const struct lmk_part *lmk_parts(void);
 
-/* Threads for every later call of this process; 0: one per available core. */
+/* Threads for every later call of this process; 0: one per available core. They are OpenMP's, which
+ * by default spin on their cores for milliseconds while they wait for each other: where other
+ * processes want those cores too, set GOMP_SPINCOUNT=1000 in the environment before the library is
+ * loaded, as `lmk` and the Python module do. */
 LMK_API void lmk_set_threads(unsigned threads);
 
 /* False where the processor lacks the vector units that this build needs; `message` (static) then

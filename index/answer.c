@@ -127,7 +127,7 @@ static enum lmk_status prepare_memory(struct asking *asking, const char *questio
         if (!(status = choose_blocks(asking, question, error))) {
             double before = ingest_clock();
             status = load_memory(asking, error);
-            asking->answer->timing.fetch = 1e3 * (ingest_clock() - before);
+            asking->answer->timing.fetch += 1e3 * (ingest_clock() - before);
         }
         return status;
     }
@@ -261,7 +261,7 @@ static enum lmk_status read_and_write(struct asking *asking, struct lmk_error *e
     enum lmk_status status = sequence_feed(asking->sequence, question_ids(question),
                                            question_length(question), NULL, error);
     double read = ingest_clock();
-    answer->timing.attention = 1e3 * (read - start);
+    answer->timing.attention += 1e3 * (read - start);
     if (status)
         return status;
     if (!asking->options->generate || !asking->options->max_tokens) {

@@ -321,6 +321,8 @@ enum lmk_status lexical_copy(struct lmk_collection *collection, const char *to,
             code == SQLITE_DONE ? file_sync(path, error) : lexical_failure(lexical, code, error);
     }
     sqlite3_finalize(statement);
+    if (status && path)
+        unlink(path); /* half a copy */
     free(path);
     return status;
 }

@@ -210,8 +210,8 @@ def best(scores, count):
 
 
 def retrieval(trainer, collection, asked, tokenizer, teacher, pieces, features=None):
-    """asked: [(question, passage number, answers)]; features: where to write the candidates' scores, as train.rank reads
-    them. -> {method: hits}"""
+    """asked: [(question, passage number, answers)]; features: where to write the candidates' scores (npz).
+    -> {method: hits}"""
     kept = collection.kept()
     number = np.cumsum(kept) - 1
     spans = [tuple(number[list(collection.spans[passage])]) for _, passage, _ in asked]

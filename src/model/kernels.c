@@ -37,12 +37,6 @@ void kernel_add(const float *addend, size_t count, float *sum)
         sum[i] += addend[i];
 }
 
-void kernel_add_scaled(const float *addend, float factor, size_t count, float *sum)
-{
-    for (size_t i = 0; i < count; i++)
-        sum[i] += factor * addend[i];
-}
-
 float kernel_exp(float x)
 {
     return vector_exp(x - (vector){0})[0];

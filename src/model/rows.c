@@ -7,11 +7,7 @@
 #include <assert.h>
 #include <math.h>
 
-enum {
-    FEW_INPUTS = 3,  /* up to which unpacking a row once for all of them does not pay */
-    CHUNK_ROWS = 32, /* of a matrix, for one thread at a time */
-    LEAST_PARALLEL_PRODUCTS = 1 << 15 /* below, waking the threads costs more than they save */
-};
+enum { FEW_INPUTS = 3 /* up to which unpacking a row once for all of them does not pay */ };
 
 bool rows_fit(enum tensor_type type, size_t count)
 {
@@ -67,8 +63,8 @@ void rows_add(enum tensor_type type, const void *rows, size_t row_count, size_t 
     rows_kernels()->add(type, rows, row_count, width, weights, sum);
 }
 
-void rows_multiply_part(enum tensor_type type, const void *rows, size_t row_count, size_t width,
-                        const float *inputs, size_t input_count, float *out, size_t out_stride)
+void rows_multiply(enum tensor_type type, const void *rows, size_t row_count, size_t width,
+                   const float *inputs, size_t input_count, float *out, size_t out_stride)
 {
     if (input_count > FEW_INPUTS || (type != TENSOR_Q8_0 && type != TENSOR_Q4_0)) {
         rows_kernels()->multiply(type, rows, row_count, width, inputs, input_count, out,
@@ -78,20 +74,6 @@ void rows_multiply_part(enum tensor_type type, const void *rows, size_t row_coun
     for (size_t n = 0; n < input_count; n++)
         rows_multiply_integers(type, rows, row_count, width, inputs + n * width,
                                out + n * out_stride);
-}
-
-void rows_multiply(enum tensor_type type, const void *rows, size_t row_count, size_t width,
-                   const float *inputs, size_t input_count, float *out)
-{
-    const unsigned char *bytes = rows;
-    size_t stride = rows_bytes(type, width);
-#pragma omp parallel for schedule(static) if (row_count * width * input_count >=                   \
-                                              LEAST_PARALLEL_PRODUCTS)
-    for (size_t r = 0; r < row_count; r += CHUNK_ROWS) {
-        size_t count = row_count - r < CHUNK_ROWS ? row_count - r : CHUNK_ROWS;
-        rows_multiply_part(type, bytes + r * stride, count, width, inputs, input_count, out + r,
-                           row_count);
-    }
 }
 
 static void store_half(float value, unsigned char *destination)

@@ -30,15 +30,10 @@ void rows_add(enum tensor_type type, const void *rows, size_t row_count, size_t 
               const float *weights, float *sum);
 
 /* out[n][row_count] = inputs[n][width] times the transposed matrix rows[row_count][width], straight
- * from the stored type, OpenMP-parallel over rows: for a single token, and for prompts of up to
- * some 64 tokens. With up to three inputs and quantised rows the inputs are rounded to 16
- * bits (rows_integers.h). */
+ * from the stored type, for prompts of up to some 64 tokens; results of one input lie `out_stride`
+ * floats from those of the next. With up to three inputs and quantised rows the inputs are rounded
+ * to 16 bits (rows_integers.h). Starts no threads: those that run share a matrix's rows. */
 void rows_multiply(enum tensor_type type, const void *rows, size_t row_count, size_t width,
-                   const float *inputs, size_t input_count, float *out);
-
-/* The same without starting threads; results of one input lie `out_stride` floats from those of the
- * next. For those who share a matrix's rows out to threads that are already running. */
-void rows_multiply_part(enum tensor_type type, const void *rows, size_t row_count, size_t width,
-                        const float *inputs, size_t input_count, float *out, size_t out_stride);
+                   const float *inputs, size_t input_count, float *out, size_t out_stride);
 
 #endif

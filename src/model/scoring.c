@@ -179,13 +179,13 @@ double scoring_block(const struct scoring *scoring, enum tensor_type type, const
            heads = (size_t)shape->memory_layer_count * shape->kv_heads,
            bytes = rows_bytes(type, tokens * shape->head_width);
     float packed[LIMIT_HEAD_WIDTH * COLUMNS];
-    double all = 0;
+    double sums[LIMIT_HEADS], all = 0;
     if (scoring->columns > tokens)
         memset(packed, 0, shape->head_width * scoring->columns * sizeof *packed);
     if (token_scores)
         memset(token_scores, 0, tokens * sizeof *token_scores);
     for (size_t i = 0; i < heads; i++) {
-        double sums[LIMIT_HEADS] = {0};
+        memset(sums, 0, group * sizeof *sums);
         pack_keys(scoring, type, (const char *)keys + i * bytes, packed);
         score_head(scoring, i, packed, sums, token_scores);
         for (size_t h = 0; h < group; h++) {

@@ -28,8 +28,8 @@ struct share sequence_multiply(const struct weight *weight, const float *inputs,
     const char *rows =
         (const char *)weight->data + share.first * rows_bytes(weight->type, weight->columns);
     if (share.count)
-        rows_multiply_part(weight->type, rows, share.count, weight->columns, inputs, count,
-                           out + share.first, weight->rows);
+        rows_multiply(weight->type, rows, share.count, weight->columns, inputs, count,
+                      out + share.first, weight->rows);
     return share;
 }
 

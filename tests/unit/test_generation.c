@@ -109,6 +109,35 @@ static void test_reader_goes_on(void **state)
     close(go_on);
 }
 
+/* Words that cannot be copied leave nothing behind that would stand in their place. */
+static void test_damaged_words(void **state)
+{
+    (void)state;
+    struct lmk_error error;
+    struct lmk_results *results;
+    make_collection("words.lmk");
+    char *path = scratch_path("words.lmk/generation-000001/lexical.db");
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    for (long page = 6; page < 12; page++) {
+        fseek(file, page * 4096, SEEK_SET);
+        fputs("no page of a tree", file);
+    }
+    assert_int_equal(fclose(file), 0);
+    free(path);
+    compact("words.lmk");
+    assert_false(exists("words.lmk/generation-000002/lexical.db"));
+    struct lmk_collection *collection = scratch_writer("words.lmk", model);
+    must(lmk_search(collection, "abc", NULL, &results, &error), &error);
+    assert_int_equal(results->documents_words, 0);
+    lmk_results_free(results);
+    scratch_index(collection, "books");
+    must(lmk_search(collection, "abc", NULL, &results, &error), &error);
+    assert_int_equal(results->documents_words, 1);
+    lmk_results_free(results);
+    lmk_collection_close(collection);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -180,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reader_goes_on),
+        cmocka_unit_test(test_damaged_words),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_settle),
     };

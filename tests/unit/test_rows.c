@@ -151,26 +151,6 @@ static void test_multiply(void **state)
     for_all(check_multiply);
 }
 
-/* The public function, over more rows than one thread takes at a time. */
-static void test_multiply_in_parallel(void **state)
-{
-    (void)state;
-    enum { COUNT = 333, WIDTH = 160, INPUTS = 5 };
-    struct random_source source = {9};
-    struct stored stored = store(&source, TENSOR_Q8_0, COUNT * WIDTH);
-    float *inputs = random_normals(&source, INPUTS * WIDTH, 1),
-          *out = malloc(INPUTS * COUNT * sizeof *out);
-    double *expected = malloc(INPUTS * COUNT * sizeof *expected);
-    rows_multiply(TENSOR_Q8_0, stored.rows, COUNT, WIDTH, inputs, INPUTS, out);
-    rows_naive_multiply(TENSOR_Q8_0, stored.rows, COUNT, WIDTH, inputs, INPUTS, expected);
-    for (size_t i = 0; i < INPUTS * COUNT; i++)
-        assert_close((double)out[i], expected[i], 2e-4);
-    free(expected);
-    free(out);
-    free(inputs);
-    free(stored.allocation);
-}
-
 /* What rounding the input, as the header describes it, may change in one row's product. */
 static double rounding_limit(enum tensor_type type, const unsigned char *row, size_t width,
                              const float *input)
@@ -239,7 +219,7 @@ static void test_integers_of_extremes(void **state)
 }
 
 /* A few inputs take the integers, more do not; out_stride is kept either way. */
-static void test_multiply_part(void **state)
+static void test_multiply_with_stride(void **state)
 {
     (void)state;
     enum { WIDTH = 96, STRIDE = ROWS + 3 };
@@ -251,7 +231,7 @@ static void test_multiply_part(void **state)
         double expected[MOST_INPUTS * ROWS];
         for (size_t i = 0; i < MOST_INPUTS * STRIDE; i++)
             out[i] = -77;
-        rows_multiply_part(TENSOR_Q4_0, stored.rows, ROWS, WIDTH, inputs, count, out, STRIDE);
+        rows_multiply(TENSOR_Q4_0, stored.rows, ROWS, WIDTH, inputs, count, out, STRIDE);
         rows_naive_multiply(TENSOR_Q4_0, stored.rows, ROWS, WIDTH, inputs, count, expected);
         for (size_t i = 0; i < MOST_INPUTS * STRIDE; i++) {
             size_t n = i / STRIDE, r = i % STRIDE;
@@ -370,10 +350,9 @@ int main(void)
         cmocka_unit_test(test_dot),
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_multiply),
-        cmocka_unit_test(test_multiply_in_parallel),
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_integers_of_extremes),
-        cmocka_unit_test(test_multiply_part),
+        cmocka_unit_test(test_multiply_with_stride),
         cmocka_unit_test(test_halves),
         cmocka_unit_test(test_halves_are_nearest),
         cmocka_unit_test(test_packing),
