@@ -483,6 +483,23 @@ static enum lmk_status set_defaults(struct arguments *arguments, const struct co
     return status;
 }
 
+/* What getopt_long stopped at. `last` is the word that it left last: of an option that is not known
+ * among several letters, -xyz, it is the word before. */
+static enum lmk_status refuse_option(const struct command *command, int problem, const char *last,
+                                     struct lmk_error *error)
+{
+    const struct option_row *row = optopt ? find_row(optopt) : NULL;
+    char letter[] = {'-', (char)optopt, '\0'};
+    const char *what = "is not an option of this command";
+    if (problem == ':')
+        what = "needs a value";
+    else if (row && command_takes(command, row))
+        what = "takes no value";
+    else if (optopt)
+        last = letter;
+    return fail(error, LMK_USAGE, "%s %s. See: lmk help %s", last, what, command->name);
+}
+
 enum lmk_status arguments_parse(struct arguments *arguments, const struct command *command,
                                 int argc, char **argv, struct lmk_error *error)
 {
@@ -496,9 +513,7 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
     for (int letter; (letter = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
         const struct option_row *row = find_row(letter);
         if (letter == '?' || letter == ':')
-            return fail(error, LMK_USAGE, "%s %s. See: lmk help %s", argv[optind - 1],
-                        letter == ':' ? "needs a value" : "is not an option of this command",
-                        command->name);
+            return refuse_option(command, letter, argv[optind - 1], error);
         if (letter == 'h')
             return LMK_NOT_FOUND; /* the caller shows the help */
         if (!row->argument)

@@ -50,9 +50,12 @@ static void print_report(const struct lmk_index_report *report)
             "bytes that were no valid text, and were replaced: %s, in %llu of the new documents\n",
             progress_grouped(report->invalid_bytes, bytes),
             (unsigned long long)report->documents_invalid);
-    if (report->documents_foreign)
-        printf("not in English, and found by their words: %llu of the new documents (%s)\n",
-               (unsigned long long)report->documents_foreign, report->languages);
+    if (report->documents_foreign) {
+        printf("not in English, and found by their words: %llu of the new documents (",
+               (unsigned long long)report->documents_foreign);
+        output_safely(stdout, report->languages);
+        puts(")");
+    }
 }
 
 static enum lmk_status print_summary(const struct arguments *arguments,

@@ -163,16 +163,30 @@ bool output_colours(void)
            strcmp(terminal, "dumb");
 }
 
+/* The bytes of the control character at `text`, with which a text could steer the terminal: C0, DEL
+ * or C1 (U+0080 to U+009F); 0: there is none. */
+static size_t control_size(const char *text, size_t size)
+{
+    unsigned char c = (unsigned char)text[0], next = size > 1 ? (unsigned char)text[1] : 0;
+    if (c < 0x20 || c == 0x7f)
+        return 1;
+    return c == 0xc2 && next >= 0x80 && next < 0xa0 ? 2 : 0;
+}
+
 const char *output_path(const char *path)
 {
     static char shown[PATH_MAX];
     char folder[PATH_MAX];
     size_t length = getcwd(folder, sizeof folder) ? strlen(folder) : 0;
     bool below = length && !strncmp(path, folder, length) && path[length] == '/';
-    snprintf(shown, sizeof shown, "%s", below ? path + length + 1 : path);
-    for (char *at = shown; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            *at = '?';
+    path += below ? length + 1 : 0;
+    size_t used = 0;
+    while (*path && used + 1 < sizeof shown) {
+        size_t control = control_size(path, strlen(path));
+        shown[used++] = control ? '?' : *path;
+        path += control ? control : 1;
+    }
+    shown[used] = '\0';
     return shown;
 }
 
@@ -210,14 +224,11 @@ static int columns(const char *text, size_t size)
 
 void output_part_safely(FILE *stream, const char *text, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool c1 =
-            c == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0; /* U+0080 to U+009F */
-        if (c1)
-            i++;
-        else if (c >= 0x20 && c != 0x7f)
-            putc(c, stream);
+    for (size_t i = 0; i < size;) {
+        size_t control = control_size(text + i, size - i);
+        if (!control)
+            putc(text[i], stream);
+        i += control ? control : 1;
     }
 }
 

@@ -48,6 +48,16 @@ const char *progress_grouped(uint64_t number, char text[32])
     return text;
 }
 
+/* The beginning of the name of a file or record, whole characters only. */
+static void print_name(const char *name)
+{
+    size_t size = strnlen(name, 40);
+    while (size && ((unsigned char)name[size] & 0xc0) == 0x80)
+        size--;
+    fputs(", ", stderr);
+    output_part_safely(stderr, name, size);
+}
+
 static void print_progress(struct display *display, const struct lmk_progress *progress)
 {
     char done[32], all[32], speed[32], left[64] = "";
@@ -67,11 +77,13 @@ static void print_progress(struct display *display, const struct lmk_progress *p
             progress_grouped(progress->tokens, done), progress_grouped(progress->tokens_total, all),
             progress_grouped((uint64_t)rate, speed), left);
     else
-        fprintf(stderr, "%s: %llu of %llu files%s%s%s%s%.40s", progress->stage,
+        fprintf(stderr, "%s: %llu of %llu files%s%s%s", progress->stage,
                 (unsigned long long)progress->documents,
                 (unsigned long long)progress->documents_total, progress->tokens ? ", " : "",
                 progress->tokens ? progress_grouped(progress->tokens, done) : "",
-                progress->tokens ? " tokens" : "", name ? ", " : "", name ? name + 1 : "");
+                progress->tokens ? " tokens" : "");
+    if (name && !progress->tokens_total)
+        print_name(name + 1);
     fputs(display->terminal ? "" : "\n", stderr);
     display->drawn = display->terminal;
     fflush(stderr);

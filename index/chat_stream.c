@@ -10,7 +10,7 @@
 void chat_stream_init(struct chat_stream *stream)
 {
     *stream = (struct chat_stream){0};
-    buffer_init(&stream->text, MOST_TEXT);
+    buffer_init(&stream->text, 4 * MOST_TEXT); /* a byte that is no text becomes three */
     buffer_init(&stream->line, MOST_LINE);
 }
 
@@ -52,6 +52,9 @@ static enum lmk_status add_text(struct chat_stream *stream, const char *piece,
                                 struct lmk_error *error)
 {
     size_t start = stream->text.size;
+    if (start + strlen(piece) > MOST_TEXT)
+        return error_set(error, LMK_READER, "The reader's answer is longer than %d bytes.",
+                         MOST_TEXT);
     enum lmk_status status = utf8_append(&stream->held, piece, strlen(piece), &stream->text, error);
     if (!status && stream->stream && stream->text.size > start)
         stream->stopped = !stream->stream(stream->context, (char *)stream->text.data + start,

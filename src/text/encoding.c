@@ -85,8 +85,9 @@ static enum lmk_status decode_character(struct decoder *decoder, struct slice by
         size_t in_left = *size, out_left = sizeof character;
         if (iconv(decoder->conversion, &in, &in_left, &out, &out_left) != (size_t)-1)
             return append(decoder, character, (size_t)(out - character), at);
+        bool unfinished = errno == EINVAL;
         iconv(decoder->conversion, NULL, NULL, NULL, NULL);
-        if (errno != EINVAL)
+        if (!unfinished)
             break;
     }
     *size = unit < bytes.size - at ? unit : bytes.size - at;

@@ -54,7 +54,7 @@ static bool is_markup(const char *name)
 }
 
 static enum lmk_status add_member(struct epub *epub, struct archive_reader *archive,
-                                  const char *name, struct lmk_error *error)
+                                  const char *path, const char *name, struct lmk_error *error)
 {
     bool fatal;
     struct member member = {strdup(name), epub->bytes.size, 0, false};
@@ -63,7 +63,8 @@ static enum lmk_status add_member(struct epub *epub, struct archive_reader *arch
     enum lmk_status status = archive_reader_read(archive, &epub->bytes, &fatal, error);
     member.size = epub->bytes.size - member.start;
     if (!status && epub->members.size / sizeof member >= MEMBERS_MAX)
-        status = error_set(error, LMK_INPUT, "The book has more than %d pages.", MEMBERS_MAX);
+        status = error_set(error, LMK_INPUT, "%s has more than %d pages: that is no book.", path,
+                           MEMBERS_MAX);
     if (!status)
         status = buffer_append(&epub->members, &member, sizeof member, error);
     if (status)
@@ -80,7 +81,7 @@ static enum lmk_status load(struct epub *epub, const struct source *source, stru
         epub->is_protected |=
             !strcmp(name, "META-INF/rights.xml") || !strcmp(name, "META-INF/sinf.xml");
         if (is_markup(name))
-            status = add_member(epub, archive, name, error);
+            status = add_member(epub, archive, source->path, name, error);
     }
     archive_reader_close(archive);
     if (status == LMK_MEMORY && epub->bytes.size > MARKUP_TOTAL_MAX / 2)

@@ -19,7 +19,6 @@ enum gap { GAP_NONE, GAP_SPACE, GAP_LINE, GAP_PARAGRAPH };
 struct page {
     struct html_text *result;
     htmlParserCtxtPtr parser;
-    size_t start; /* of the page in the text */
     enum gap gap;
     int depth, left_out; /* depth of the element that is left out with all in it, 0: none */
     int preformatted;    /* elements of pre at work */
@@ -353,9 +352,26 @@ static bool declared_encoding(struct slice bytes, const char *key, char name[40]
     return false;
 }
 
-static bool is_utf8(const char *name)
+/* The encoding that is meant by a name: those of which Windows-1252 holds all characters stand for
+ * it on the web. NULL: one that the bytes tell better. */
+static const char *meant_encoding(const char *name)
 {
-    return !strcasecmp(name, "utf-8") || !strcasecmp(name, "utf8");
+    static const char *const detected[] = {"utf-8",    "utf8",  "utf-16", "utf-16le",
+                                           "utf-16be", "utf16", NULL};
+    static const char *const windows[] = {"iso-8859-1", "iso8859-1", "iso_8859-1", "latin1",
+                                          "latin-1",    "us-ascii",  "ascii",      NULL};
+    return is_one_of(name, detected) ? NULL : is_one_of(name, windows) ? "WINDOWS-1252" : name;
+}
+
+/* True for UTF-8 that is more than ASCII: nothing else looks like it. */
+static bool is_surely_utf8(struct slice bytes)
+{
+    bool valid = true, others = false;
+    for (size_t i = 0, size; i < bytes.size && valid; i += size) {
+        size = utf8_length(bytes.text + i, bytes.size - i, &valid);
+        others |= size > 1;
+    }
+    return valid && others;
 }
 
 /* What the page says, unless its bytes speak against it. */
@@ -368,9 +384,8 @@ static const char *page_encoding(struct slice bytes, char name[40])
     bool declared = !marked && ((slice_starts_with(slice_trim(bytes), "<?xml") &&
                                  declared_encoding(bytes, "encoding", name)) ||
                                 declared_encoding(bytes, "charset", name));
-    if (declared && !is_utf8(name) && strncasecmp(name, "utf-16", 6) != 0)
-        return name;
-    return detected ? detected : "UTF-8";
+    const char *meant = declared && !is_surely_utf8(bytes) ? meant_encoding(name) : NULL;
+    return meant ? meant : detected ? detected : "UTF-8";
 }
 
 /* The page in valid UTF-8 without NUL. */
@@ -464,8 +479,7 @@ void html_text_release(struct html_text *result)
 enum lmk_status html_read(struct html_text *result, struct slice bytes, const char *path,
                           struct lmk_error *error)
 {
-    struct page page = {
-        .result = result, .start = result->text.size, .gap = GAP_PARAGRAPH, .error = error};
+    struct page page = {.result = result, .gap = GAP_PARAGRAPH, .error = error};
     struct buffer text;
     if (bytes.size > MARKUP_SIZE_MAX / 4)
         return error_set(error, LMK_INPUT,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_MAX_BYTES ((size_t)64 << 20)
+#define LINE_MAX_BYTES ((size_t)64 << 20) /* cJSON takes many times as much memory */
 #define ID_MAX 512
 #define LINES_NAMED 3 /* bad ones */
 
@@ -313,6 +313,10 @@ static enum lmk_status read_line(struct reading *reading, struct slice line,
     }
     if (!slice_trim(line).size)
         return LMK_OK;
+    if (line.size > LINE_MAX_BYTES) {
+        skip(reading, "is longer than 64 MiB, the most that lmk reads");
+        return LMK_OK;
+    }
     buffer_clear(&reading->record.text);
     buffer_clear(&reading->record.runs);
     reading->record.line = line;
@@ -407,7 +411,8 @@ bool jsonl_begins(struct slice bytes)
     if (feed)
         bytes.size = (size_t)(feed - bytes.text);
     bytes = slice_trim(bytes);
-    if (!bytes.size || bytes.text[0] != '{' || bytes.text[bytes.size - 1] != '}')
+    if (!bytes.size || bytes.size > LINE_MAX_BYTES || bytes.text[0] != '{' ||
+        bytes.text[bytes.size - 1] != '}')
         return false;
     cJSON *object = parse(bytes);
     bool begins = !fault_of(bytes, object);

@@ -52,6 +52,10 @@ make("entities.epub", lambda name, data: data.replace(
     b'<!ENTITY b "&a;&a;&a;&a;">]>').replace(b"<h1", b"<p>&x;&b;</p><h1"))
 make("escape.epub", lambda name, data: data.replace(b'href="text/', b'href="../../../../etc/'))
 make("bomb.epub", lambda name, data: data + b" " * 300000000 if name.endswith("ch001.xhtml") else data)
+with zipfile.ZipFile("bad/many.epub", "w") as book:
+    book.writestr("mimetype", "application/epub+zip")
+    for number in range(20001):
+        book.writestr("%d.html" % number, "x")
 make("other-order.epub", lambda name, data: data.replace(b'idref="ch001_xhtml"', b'idref="swap"').replace(
     b'idref="ch002_xhtml"', b'idref="ch001_xhtml"').replace(b'idref="swap"', b'idref="ch002_xhtml"'))
 END

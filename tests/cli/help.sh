@@ -19,6 +19,8 @@ echo "---- refused"
 try "$LMK" nonsense
 try "$LMK" help nonsense
 try "$LMK" list --nonsense
+try "$LMK" list --json -Zq
+try "$LMK" list --quiet=yes
 try "$LMK" search -c x.lmk --top
 try "$LMK" search -c x.lmk --top 0 query
 try "$LMK" search -c x.lmk --top -1 query

@@ -61,4 +61,8 @@ line d9 "Nine" 9 1909 >books/corpus.jsonl
 index -c f.lmk books
 { for i in $(seq 300); do line "c$i" "C $i" "$i" 1; done; } | gzip -c | head -c 3000 >cut.jsonl.gz
 index -c g.lmk cut.jsonl.gz | sed 's/[0-9]* documents indexed ([0-9]* new/N documents indexed (N new/; s/: [0-9,]* tokens/: N tokens/; s/(.*)\.$/(reason)./'
-for c in a b c f g same; do try "$LMK" verify -c $c.lmk | grep -c ": 0 problems"; done
+echo "---- names and languages steer no terminal"
+printf '{"_id": "a\\u001b[31mb\\u009b31mc", "language": "\\u001b[31m", "text": "%s"}\n' "$(story 41 2 | tr '\n' ' ')" >h.jsonl
+index -c h.lmk h.jsonl | cat -v
+list h.lmk | cat -v
+for c in a b c f g h same; do try "$LMK" verify -c $c.lmk | grep -c ": 0 problems"; done

@@ -154,12 +154,34 @@ static void test_limits(void **state)
     free(line);
 }
 
+/* An answer that never ends is the reader's fault, not a lack of memory. */
+static void test_endless_answer(void **state)
+{
+    struct chat_stream stream;
+    struct lmk_error error;
+    static char piece[1 << 18];
+    static const char start[] = "data: {\"choices\":[{\"delta\":{\"content\":\"",
+                      end[] = "\"}}]}\n";
+    (void)state;
+    memset(piece, '\xff', sizeof piece); /* each becomes the three bytes of U+FFFD */
+    chat_stream_init(&stream);
+    enum lmk_status status = LMK_OK;
+    for (int i = 0; i < 5 && !status; i++) {
+        assert_int_equal(chat_stream_feed(&stream, start, sizeof start - 1, &error), LMK_OK);
+        assert_int_equal(chat_stream_feed(&stream, piece, sizeof piece, &error), LMK_OK);
+        status = chat_stream_feed(&stream, end, sizeof end - 1, &error);
+    }
+    assert_int_equal(status, LMK_READER);
+    assert_string_equal(error.message, "The reader's answer is longer than 1048576 bytes.");
+    chat_stream_release(&stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_cut), cmocka_unit_test(test_every_end),
         cmocka_unit_test(test_forms),     cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limits),    cmocka_unit_test(test_endless_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

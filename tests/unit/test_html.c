@@ -113,7 +113,13 @@ static void test_encodings(void **state)
                  "\u041c\u0438\u0440", 0);
     EXPECT_BYTES("<meta charset='shift_jis'><p>\x93\xFA\x96{", "\u65e5\u672c", 0);
     /* what it says cannot be, or is nothing */
-    EXPECT_BYTES("<meta charset='no-such-name'><p>caf\xC3\xA9", "caf\u00c3\u00a9", 0);
+    EXPECT_BYTES("<meta charset='no-such-name'><p>caf\xE9", "caf\u00e9", 0);
+    EXPECT_BYTES("<meta charset='iso-8859-1'><p>caf\xC3\xA9", "caf\u00e9", 0);
+    /* Windows-1252 by the names of its parts */
+    EXPECT_BYTES("<meta charset=ISO-8859-1><p>\x93"
+                 "caf\xE9\x94 \x97 5 \x80",
+                 "\u201ccaf\u00e9\u201d \u2014 5 \u20ac", 0);
+    EXPECT_BYTES("<meta charset='us-ascii'><p>it\x92s caf\xE9", "it\u2019s caf\u00e9", 0);
     EXPECT_BYTES("\xEF\xBB\xBF<meta charset='iso-8859-1'><p>caf\xC3\xA9", "caf\u00e9", 0);
     EXPECT_BYTES("<p>\xC3\xA9\xFF\0x", "\u00e9\uFFFD\uFFFDx", 1);
     EXPECT_BYTES("\xFF\xFE<\0p\0>\0a\0\xE9\0", "a\u00e9", 0);

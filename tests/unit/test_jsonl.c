@@ -194,6 +194,29 @@ static void test_too_much_metadata(void **state)
     expect_log(&log, "c.jsonl/a||||{\"_id\":\"a\",\"small\":2}|a|T\n");
 }
 
+/* A line of 64 MiB and more is left out, and those behind it are read. */
+static void test_endless_line(void **state)
+{
+    (void)state;
+    static const char before[] = "{\"text\":\"one\"}\n{\"text\":\"",
+                      behind[] = "\"}\n{\"text\":\"three\"}\n";
+    size_t filler = (size_t)64 << 20, size = sizeof before - 1 + filler + sizeof behind - 1;
+    char *lines = malloc(size);
+    assert_non_null(lines);
+    memcpy(lines, before, sizeof before - 1);
+    memset(lines + sizeof before - 1, 'x', filler);
+    memcpy(lines + sizeof before - 1 + filler, behind, sizeof behind - 1);
+    struct log log = {.skipped = 0};
+    assert_int_equal(read_all(&log, (struct slice){lines, size}, NULL), LMK_OK);
+    assert_int_equal(log.skipped, 1);
+    expect_log(&log, "c.jsonl/line 1||||{}||one\n"
+                     "c.jsonl, line 2: it is longer than 64 MiB, the most that lmk reads.\n"
+                     "c.jsonl/line 3||||{}||three\n");
+    const char *second = strchr(lines, '\n') + 1;
+    assert_false(jsonl_begins((struct slice){second, size - (size_t)(second - lines)}));
+    free(lines);
+}
+
 static void test_begins(void **state)
 {
     (void)state;
@@ -209,15 +232,11 @@ static void test_begins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_fields_of_other_types),
-        cmocka_unit_test(test_escapes_lead_back),
-        cmocka_unit_test(test_offsets_of_later_lines),
-        cmocka_unit_test(test_bad_lines),
-        cmocka_unit_test(test_nothing_in_it),
-        cmocka_unit_test(test_sink_stops),
-        cmocka_unit_test(test_too_much_metadata),
-        cmocka_unit_test(test_begins),
+        cmocka_unit_test(test_records),           cmocka_unit_test(test_fields_of_other_types),
+        cmocka_unit_test(test_escapes_lead_back), cmocka_unit_test(test_offsets_of_later_lines),
+        cmocka_unit_test(test_bad_lines),         cmocka_unit_test(test_nothing_in_it),
+        cmocka_unit_test(test_sink_stops),        cmocka_unit_test(test_too_much_metadata),
+        cmocka_unit_test(test_endless_line),      cmocka_unit_test(test_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
