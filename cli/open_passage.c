@@ -67,8 +67,9 @@ void place_release(struct place *place)
     *place = (struct place){0};
 }
 
-/* The user's pager, which gets the line where it is one that is known to take it. */
-static void default_opener(char opener[512])
+/* The user's pager, which gets the line where it is one that is known to take it; owned, NULL: out
+ * of memory. */
+static char *default_opener(void)
 {
     const char *pager = getenv("PAGER");
     if (!pager || !pager[0])
@@ -79,7 +80,9 @@ static void default_opener(char opener[512])
         if (*at == '/')
             name = at + 1;
     bool takes_line = !strncmp(name, "less", 4) || !strncmp(name, "more", 4);
-    snprintf(opener, 512, "%s %s{file}", pager, takes_line ? "+{line} " : "");
+    char *opener;
+    return asprintf(&opener, "%s %s{file}", pager, takes_line ? "+{line} " : "") < 0 ? NULL
+                                                                                     : opener;
 }
 
 /* A word of the command with the place put in, allocated; NULL: out of memory. */
@@ -108,21 +111,22 @@ static char *expand(const char *word, size_t size, const struct place *place)
     return text;
 }
 
-enum lmk_status place_open(const struct place *place, const char *opener, struct lmk_error *error)
+/* Becomes the program `command` with the place put in. Returns only where it cannot. */
+static enum lmk_status run(const char *command, const struct place *place, struct lmk_error *error)
 {
-    char pager[512];
     char *words[MOST_WORDS + 1] = {0};
     int count = 0;
     enum lmk_status status = LMK_OK;
-    if (!opener && !place->line)
-        opener = "xdg-open {file}";
-    else if (!opener)
-        default_opener(pager);
-    for (const char *at = opener ? opener : pager; *at && count < MOST_WORDS && !status;) {
+    for (const char *at = command + strspn(command, " "); *at && !status; at += strspn(at, " ")) {
         size_t size = strcspn(at, " ");
-        if (size && !(words[count++] = expand(at, size, place)))
+        if (count == MOST_WORDS)
+            status = fail(error, LMK_USAGE,
+                          "The command that opens a passage has more than %d "
+                          "words. Make a script of it.",
+                          MOST_WORDS);
+        else if (!(words[count++] = expand(at, size, place)))
             status = fail(error, LMK_MEMORY, "Out of memory.");
-        at += size + (at[size] == ' ');
+        at += size;
     }
     fflush(stdout);
     if (!status && words[0]) {
@@ -134,5 +138,18 @@ enum lmk_status place_open(const struct place *place, const char *opener, struct
     }
     for (int i = 0; i < count; i++)
         free(words[i]);
+    return status;
+}
+
+enum lmk_status place_open(const struct place *place, const char *opener, struct lmk_error *error)
+{
+    if (opener)
+        return run(opener, place, error);
+    if (!place->line)
+        return run("xdg-open {file}", place, error);
+    char *pager = default_opener();
+    enum lmk_status status =
+        pager ? run(pager, place, error) : fail(error, LMK_MEMORY, "Out of memory.");
+    free(pager);
     return status;
 }

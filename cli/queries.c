@@ -72,7 +72,8 @@ enum lmk_status queries_next(struct queries *queries, struct query *query, struc
     queries->object = NULL;
     while (getline(&queries->line, &queries->capacity, queries->stream) >= 0) {
         const char *line = strip(queries->line);
-        queries->number++;
+        if (++queries->number == 1 && !strncmp(line, "\xEF\xBB\xBF", 3)) /* byte order mark */
+            line += 3;
         if (line[0] == '{')
             return read_object(queries, line, query, error);
         *query = (struct query){line, NULL};

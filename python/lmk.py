@@ -389,7 +389,7 @@ class Model:
 class Collection:
     """A collection. `model`: a Model, a path, None for the usual one, or False for none, which is enough for listing
     and removing. `options`: those of lmk_open_options (write, create, tier, ann). Threads may share it; they wait for
-    each other."""
+    each other, so a function that it calls must not use it."""
 
     def __init__(self, path, model=None, **options):
         self._handle, self._lock = c_void_p(), threading.Lock()
@@ -401,9 +401,11 @@ class Collection:
               self.model._handle if self.model else None, byref(wanted))
 
     def close(self):
-        if getattr(self, "_handle", None):
-            _library.lmk_collection_close(self._handle)
-        self._handle = None
+        """Waits for what other threads do with it; later calls raise ValueError."""
+        with self._lock:
+            if self._handle:
+                _library.lmk_collection_close(self._handle)
+            self._handle = None
 
     def __enter__(self):
         return self
@@ -412,16 +414,17 @@ class Collection:
         self.close()
 
     def __del__(self):
-        self.close()
+        if hasattr(self, "_lock"):
+            self.close()
 
     def _needs_model(self):
         if not self.model:
             raise ValueError("the collection was opened without a model")
 
     def _do(self, name, *arguments):
-        if not self._handle:
-            raise ValueError("the collection is closed")
         with self._lock:
+            if not self._handle:
+                raise ValueError("the collection is closed")
             _call(name, self._handle, *arguments)
 
     def index(self, paths, progress=None, skipped=None, prune=False):

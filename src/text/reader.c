@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #define TEXT_SIZE_MAX UINT32_MAX
+#define NAME_BYTES 500                 /* of a title or an author: what is longer is text */
+#define LANGUAGE_BYTES 35              /* of a tag, as BCP 47 has it */
 #define UNPACKED_MAX ((size_t)1 << 30) /* of a compressed text, which is unpacked in memory */
 
 /* ---- Names of files */
@@ -102,6 +104,17 @@ static enum lmk_status check_text(const struct normalised_text *text, uint64_t s
     return LMK_OK;
 }
 
+/* Ends the string after whole characters of at most NAME_BYTES. */
+static void shorten(char *string, size_t size)
+{
+    if (size <= NAME_BYTES)
+        return;
+    size = NAME_BYTES;
+    while (size && (string[size] & 0xC0) == 0x80)
+        size--;
+    string[size] = '\0';
+}
+
 /* The first of the two that is not empty, as one line of valid UTF-8: white space made one space,
  * "_" made a space where the whole has no other. */
 static enum lmk_status set_string(char **string, struct slice first, struct slice second,
@@ -116,6 +129,7 @@ static enum lmk_status set_string(char **string, struct slice first, struct slic
     for (size_t i = 0; i < clean.size; i++)
         if (clean.text[i] == '\n' || (clean.text[i] == '_' && !spaced))
             clean.text[i] = ' ';
+    shorten(clean.text, clean.size);
     *string = clean.text;
     clean.text = NULL;
     normalised_text_release(&clean);
@@ -157,10 +171,10 @@ static enum lmk_status name_document(struct source_document *document,
         guessed = guess(document, book->body);
     struct slice title = book->title.size ? book->title : extract->title;
     struct slice author = book->author.size ? book->author : extract->author;
-    const char *language = extract->language && extract->language[0] ? extract->language
-                           : book->language[0]                       ? book->language
-                                                                     : NULL;
-    if (!language)
+    const char *language = extract->language ? extract->language : "";
+    if (!language[0] || strlen(language) > LANGUAGE_BYTES)
+        language = book->language;
+    if (!language[0])
         language = language_detect((struct slice){document->text.text, document->text.size});
     enum lmk_status status = set_string(&document->title, title, guessed.title, error);
     if (!status)

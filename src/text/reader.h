@@ -13,7 +13,8 @@ struct source_place {
 
 struct source_document {
     char *path;                      /* owned, as all strings here but `kind` */
-    char *title, *author, *language; /* never NULL, UTF-8, may be empty */
+    char *title, *author, *language; /* never NULL, UTF-8, may be empty; the first two are cut at
+                                        500 bytes, a language beyond 35 is none */
     char *metadata;                  /* a JSON object, "{}" if there is nothing more */
     char *identity;   /* what tells documents with the same text apart, "" if the text is all */
     const char *kind; /* static: "text", "markdown", "html", "epub", "pdf", "jsonl" */

@@ -21,6 +21,7 @@ echo "---- \$PAGER: only one that is known to takes a line"
 cp /bin/echo less
 search --open 1 zebra
 PAGER="./less -S" search --open 1 zebra | sed 's/+[0-9]*/+LINE/'
+PAGER="echo $(printf %0600d 7)" search --open 1 zebra | tail -c 17
 echo "---- LMK_OPENER; the option goes first"
 LMK_OPENER="echo read {file}" search --open 1 zebra
 LMK_OPENER=false search --open 1 --opener "echo {file}{file} {nothing}" zebra
@@ -42,6 +43,7 @@ try "$LMK" search -q -c a.lmk --mode lexical --open 7 zebra
 try "$LMK" search -q -c a.lmk --open 0 zebra
 try "$LMK" search -q -c a.lmk --open 1 --opener "" zebra
 try "$LMK" search -q -c a.lmk --open 1 --opener "   " zebra
+try "$LMK" search -q -c a.lmk --open 1 --opener "echo $(seq 31 | tr '\n' ' ') {file}" zebra
 try "$LMK" search -q -c a.lmk --open 1 --opener "./no-such-program {file}" zebra
 rm "books/A zoo.txt"
 try "$LMK" search -q -c a.lmk --open 1 zebra

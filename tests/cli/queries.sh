@@ -22,6 +22,8 @@ show same all.json piped.json
 sed -n 3p all.json >third.json
 "$LMK" search -c a.lmk --top 2 --json "the clock" >alone.json
 show same third.json alone.json
+{ printf '\357\273\277'; sed -n 2p questions.jsonl; } >marked.jsonl
+"$LMK" search -c a.lmk --top 1 --queries marked.jsonl | /usr/bin/python3 -c 'import json; print(json.loads(input())["query"])'
 echo "---- each result comes before the next question is read"
 mkfifo asked
 "$LMK" search -c a.lmk --top 1 --queries asked >answers &

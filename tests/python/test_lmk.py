@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -140,6 +141,27 @@ class Queries(unittest.TestCase):
         self.assertIn("\u00e9", passage.text)
         self.assertEqual(content[passage.mark_source_start:passage.mark_source_end].decode().split(),
                          passage.mark.split())
+
+    def test_close_waits(self):
+        reading, may_go_on = threading.Event(), threading.Event()
+
+        def wait(now):
+            reading.set()
+            may_go_on.wait(60)
+
+        collection = lmk.Collection(os.path.join(self.folder.name, "closed.lmk"), write=True, create=True, tier="f16")
+        indexing = threading.Thread(target=collection.index, args=(self.books, wait))
+        closing = threading.Thread(target=collection.close)
+        indexing.start()
+        self.assertTrue(reading.wait(60))
+        closing.start()
+        closing.join(0.2)
+        self.assertTrue(closing.is_alive())
+        may_go_on.set()
+        indexing.join()
+        closing.join()
+        with self.assertRaises(ValueError):
+            collection.info()
 
     def test_nothing_found(self):
         with lmk.Collection(self.path) as collection:

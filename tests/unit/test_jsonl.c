@@ -194,6 +194,23 @@ static void test_too_much_metadata(void **state)
     expect_log(&log, "c.jsonl/a||||{\"_id\":\"a\",\"small\":2}|a|T\n");
 }
 
+/* What is no name is cut, in front of a character of two bytes here, and no language. */
+static void test_endless_names(void **state)
+{
+    (void)state;
+    char line[2000], expected[2500], cut[501];
+    memset(cut, 'n', 499);
+    cut[499] = '\0';
+    snprintf(
+        line, sizeof line,
+        "{\"text\":\"T\",\"title\":\"%s\u00e9\",\"author\":\"%s\u00e9\",\"language\":\"%.36s\"}",
+        cut, cut, cut);
+    snprintf(expected, sizeof expected, "c.jsonl/line 1|%s|%s||{}||%s\u00e9\nT\n", cut, cut, cut);
+    struct log log = {.skipped = 0};
+    assert_int_equal(read_all(&log, (struct slice){line, strlen(line)}, NULL), LMK_OK);
+    expect_log(&log, expected);
+}
+
 /* A line of 64 MiB and more is left out, and those behind it are read. */
 static void test_endless_line(void **state)
 {
@@ -232,11 +249,17 @@ static void test_begins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),           cmocka_unit_test(test_fields_of_other_types),
-        cmocka_unit_test(test_escapes_lead_back), cmocka_unit_test(test_offsets_of_later_lines),
-        cmocka_unit_test(test_bad_lines),         cmocka_unit_test(test_nothing_in_it),
-        cmocka_unit_test(test_sink_stops),        cmocka_unit_test(test_too_much_metadata),
-        cmocka_unit_test(test_endless_line),      cmocka_unit_test(test_begins),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_fields_of_other_types),
+        cmocka_unit_test(test_escapes_lead_back),
+        cmocka_unit_test(test_offsets_of_later_lines),
+        cmocka_unit_test(test_bad_lines),
+        cmocka_unit_test(test_nothing_in_it),
+        cmocka_unit_test(test_sink_stops),
+        cmocka_unit_test(test_too_much_metadata),
+        cmocka_unit_test(test_endless_names),
+        cmocka_unit_test(test_endless_line),
+        cmocka_unit_test(test_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
