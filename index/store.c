@@ -138,8 +138,12 @@ static int environment_try(struct store *store, size_t map_bytes, unsigned flags
     if (code) {
         mdb_env_close(store->env);
         store->env = NULL;
+        return code;
     }
-    return code;
+    mdb_filehandle_t file; /* which LMDB leaves open for programs that the process starts */
+    if (!mdb_env_get_fd(store->env, &file))
+        fcntl(file, F_SETFD, FD_CLOEXEC);
+    return 0;
 }
 
 /* MDB_NOTLS: a thread may have several views at once. MDB_NORDAHEAD: blocks are read at random. */

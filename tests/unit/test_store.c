@@ -5,12 +5,15 @@
 #include "tests/unit/sample_store.h"
 #include "tests/unit/scratch.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -448,6 +451,27 @@ static void test_misuse(void **state)
     sample_free(&sample);
 }
 
+/* The collection is nothing for the programs that the process starts. */
+static void test_closed_on_exec(void **state)
+{
+    (void)state;
+    struct store *store = sample_store_create("exec", &sample_settings);
+    size_t found = 0;
+    for (int file = 0; file < 1024; file++) {
+        char name[64], path[PATH_MAX];
+        snprintf(name, sizeof name, "/proc/self/fd/%d", file);
+        ssize_t size = readlink(name, path, sizeof path - 1);
+        path[size < 0 ? 0 : size] = '\0';
+        if (!strstr(path, "/exec/"))
+            continue;
+        found++;
+        if (!(fcntl(file, F_GETFD) & FD_CLOEXEC))
+            fail_msg("%s would stay open", path);
+    }
+    assert_true(found >= 2); /* data and lock */
+    store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_refused_documents),
         cmocka_unit_test(test_interrupted_blocks),
         cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_closed_on_exec),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }
