@@ -1,0 +1,110 @@
+/* What an interrupted run left of a document may be damaged too: indexing goes on behind it, so
+ * repairing looks at it. */
+#include "tests/unit/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct lmk_model *model;
+
+static int open_group(void **state)
+{
+    model = scratch_model("tiny-slot");
+    return scratch_open(state);
+}
+
+static int close_group(void **state)
+{
+    lmk_model_close(model);
+    return scratch_close(state);
+}
+
+static bool stop_in_model(void *context, const struct lmk_progress *progress)
+{
+    (void)context;
+    return strcmp(progress->stage, "indexing") != 0 || !progress->tokens;
+}
+
+static enum lmk_status index_books(struct lmk_collection *collection, bool interrupted,
+                                   struct lmk_error *error)
+{
+    char *path = scratch_path("books");
+    const char *const paths[] = {path};
+    struct lmk_index_options options = {.progress = interrupted ? stop_in_model : NULL};
+    enum lmk_status status = lmk_index(collection, paths, 1, &options, NULL, error);
+    free(path);
+    return status;
+}
+
+/* Changes `at` of the last long value of data.mdb that holds keys and values in f16 (FORMAT.md: its
+ * header is u64 first block, u32 count, u32 row type). */
+static void damage_last_extent(const char *name, size_t at)
+{
+    enum { PAGE = 4096, HEADER = 16, OVERFLOW_PAGE = 4 };
+    static unsigned char page[PAGE];
+    char *path = scratch_path(name);
+    FILE *file = fopen(path, "r+b");
+    long found = 0;
+    assert_non_null(file);
+    for (long start = 2 * PAGE; !fseek(file, start, SEEK_SET) && fread(page, PAGE, 1, file) == 1;
+         start += PAGE) {
+        uint32_t count, type;
+        memcpy(&count, page + HEADER + 8, sizeof count);
+        memcpy(&type, page + HEADER + 12, sizeof type);
+        if (page[10] & OVERFLOW_PAGE && count && count <= 64 && type == 1)
+            found = start;
+    }
+    assert_true(found > 0);
+    unsigned char byte = 0;
+    fseek(file, found + HEADER + (long)at, SEEK_SET);
+    assert_int_equal(fread(&byte, 1, 1, file), 1);
+    byte ^= 0x10;
+    fseek(file, found + HEADER + (long)at, SEEK_SET);
+    assert_int_equal(fwrite(&byte, 1, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    free(path);
+}
+
+/* `at`: in the header, which tells how far the run had come, or behind it. */
+static void check_interrupted(const char *name, size_t at)
+{
+    char data[64];
+    struct lmk_error error;
+    struct lmk_repair_report report;
+    struct lmk_collection *collection = scratch_create(name, model, LMK_TIER_F16, NULL);
+    assert_int_equal(index_books(collection, true, &error), LMK_INTERRUPTED);
+    lmk_collection_close(collection);
+    snprintf(data, sizeof data, "%s/generation-000001/data.mdb", name);
+    damage_last_extent(data, at);
+    collection = scratch_writer(name, model);
+    must(lmk_repair(collection, NULL, NULL, &report, &error), &error);
+    assert_true(report.problems > 0);
+    assert_int_equal(report.documents, 1);
+    assert_int_equal(report.left, 0);
+    must(index_books(collection, false, &error), &error);
+    must(lmk_verify(collection, NULL, NULL, NULL, &error), &error);
+    lmk_collection_close(collection);
+}
+
+static void test_what_was_interrupted(void **state)
+{
+    (void)state;
+    char *prose = scratch_prose(3, 20000);
+    scratch_write_text("books/one.txt", prose);
+    free(prose);
+    check_interrupted("header.lmk", 8);
+    check_interrupted("keys.lmk", 600);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_was_interrupted),
+    };
+    return cmocka_run_group_tests(tests, open_group, close_group);
+}
