@@ -6,7 +6,8 @@
 
 Retrieval: held-out passages packed one after another into contexts of 32 blocks, and each as its own document; a hit is
 any block that overlaps the gold passage. Once among these blocks alone, once with further held-out texts (--text) up to
---blocks. Landmarks alone, BM25 on token ids of each block, their z-scored sum, and the teacher on each block alone.
+--blocks. Landmarks alone, BM25 on token ids of each block, their z-scored sum, exact attention over that sum's best blocks,
+all of them with weights fitted on the questions of other passages, and the teacher on each block alone.
 
 Answers: exact match and F1 of greedy answers to extractive questions, the passage being somewhere in a context of 32
 blocks that is read whole, and with 8 blocks retrieved from --blocks.
@@ -27,7 +28,7 @@ from collections import Counter
 import numpy as np
 import torch
 
-from . import checkpoint, losses
+from . import checkpoint, losses, rank
 from .config import load_config
 from .data import QUERY_PIECES, KINDS, StepShape
 from .feed import Feed
@@ -209,9 +210,25 @@ def best(scores, count):
     return np.take_along_axis(chosen, np.argsort(-np.take_along_axis(scores, chosen, 1), 1, kind="stable"), 1)
 
 
-def retrieval(trainer, collection, asked, tokenizer, teacher, pieces, features=None):
-    """asked: [(question, passage number, answers)]; features: where to write the candidates' scores (npz).
-    -> {method: hits}"""
+def fitted_scores(landmark, lexical, attention, candidates, spans, groups):
+    """Scores of the candidates by weights that train.rank fits on the questions of other groups. landmark, lexical [Q, M];
+    attention [Q, C, L, H]; candidates [Q, C]; groups: of each question. -> {name: [Q, M]}, nothing for other blocks"""
+    questions = []
+    for row, (first, last) in enumerate(spans):
+        chosen, heads = candidates[row], attention[row].reshape(len(candidates[row]), -1)
+        features = np.column_stack((landmark[row, chosen], lexical[row, chosen], heads - heads.mean(0)))
+        questions.append(rank.Question(features, chosen, (chosen >= first) & (chosen <= last), np.ones(len(chosen), bool),
+                                       groups[row]))
+    out = {}
+    for name, found in rank.make_fits(questions).items():
+        scores_of, out["fitted " + name] = rank.fitted(found, held_out=True), np.full(landmark.shape, -np.inf)
+        for row, question in enumerate(questions):
+            out["fitted " + name][row, question.documents] = scores_of(question)
+    return out
+
+
+def retrieval(trainer, collection, asked, tokenizer, teacher, pieces):
+    """asked: [(question, passage number, answers)] -> {method: hits}"""
     kept = collection.kept()
     number = np.cumsum(kept) - 1
     spans = [tuple(number[list(collection.spans[passage])]) for _, passage, _ in asked]
@@ -230,11 +247,10 @@ def retrieval(trainer, collection, asked, tokenizer, teacher, pieces, features=N
     reordered = np.full_like(both, -np.inf)
     np.put_along_axis(reordered, candidates, attention.sum((2, 3)), 1)
     out["attention over the sum's best"] = hits(reordered, spans)
-    if features:
-        gold = np.array([(row >= a) & (row <= b) for row, (a, b) in zip(candidates, spans)])
-        np.savez(features, gold=gold, landmark=np.take_along_axis(z_scored(landmark), candidates, 1),
-                 lexical=np.take_along_axis(z_scored(lexical), candidates, 1), attention=attention.astype(np.float16),
-                 passage=np.array([passage for _, passage, _ in asked]))
+    weighted = fitted_scores(z_scored(landmark), z_scored(lexical), attention, candidates, spans,
+                             [str(passage) for _, passage, _ in asked])
+    for name, values in weighted.items():
+        out[name] = hits(values, spans)
     if teacher:
         text = [tokenizer.decode([NEWLINE] + [int(i) for i in row if i > 4])[1:] for row in blocks]
         embedded = teacher.embed(padded([pieces.encode(t, 128) for t in text], 128))
@@ -259,8 +275,7 @@ def retrieval_tables(trainer, options, tokenizer, teacher, pieces):
     passages, asked = held_out_questions(options.text, options.ask)
     for name, build in (("packed", packed), ("apart", apart)):
         collection = build(passages, tokenizer.encode)
-        yield name, retrieval(trainer, collection, asked, tokenizer, teacher, pieces,
-                               options.features and f"{options.features}-{name}.npz")
+        yield name, retrieval(trainer, collection, asked, tokenizer, teacher, pieces)
         for tokens, documents in further_texts(options.text, tokenizer.encode, options.blocks - collection.kept().sum()):
             collection.add(tokens, documents)
         if name == "packed" or not options.quick:
@@ -450,7 +465,6 @@ def main():
     parser.add_argument("--batches", type=int, default=6)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="NAME", help=", ".join(PARTS))
-    parser.add_argument("--features", default="", help="write the scores of the best blocks here, in files NAME-packed.npz and NAME-apart.npz")
     parser.add_argument("--quick", action="store_true", help="leave out the largest variant of passages apart")
     run(parser.parse_args())
 
