@@ -33,6 +33,9 @@ const struct option_row option_rows[] = {
      "who chooses blocks: question (default), token, head or chunk"},
     {'C', "candidates", "N", "search ask eval retrieval qa ",
      "blocks taken from landmarks and from words for ranking (200)"},
+    {'w', "where", "CONDITION", "search ask ",
+     "only documents that fulfil it: author, title, path, language, year or chapter, then = (is), "
+     "~ (holds), < or > (numbers), then a value; several must all hold"},
     {'Q', "queries", "FILE", "search eval retrieval ann ",
      "search for each line of FILE (-: standard input) and print JSON, one line for each; of an "
      "evaluation, the questions as JSON lines with _id and text"},
@@ -310,6 +313,11 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
         return text[0];
     case 'm':
         arguments->model = text;
+        return text[0];
+    case 'w':
+        if (arguments->where_count == MOST_CONDITIONS)
+            return false;
+        arguments->where[arguments->where_count++] = text;
         return text[0];
     case 'Q':
         arguments->queries = text;

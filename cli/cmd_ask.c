@@ -10,14 +10,13 @@
 /* Sentences shown; the passages follow in full. */
 #define SENTENCES 3
 
-static bool print_piece(void *context, const char *text, size_t size)
+static void add_support(cJSON *object, const struct lmk_answer *answer)
 {
-    bool *started = context;
-    if (!*started)
-        fputs("Answer: ", stdout);
-    *started = true;
-    output_part_safely(stdout, text, size);
-    return !fflush(stdout);
+    cJSON *support = cJSON_AddObjectToObject(object, "support");
+    cJSON_AddBoolToObject(support, "found", answer->found);
+    cJSON_AddNumberToObject(support, "confidence", answer->confidence);
+    cJSON_AddNumberToObject(support, "words", (double)answer->words);
+    cJSON_AddNumberToObject(support, "words_read", (double)answer->words_read);
 }
 
 static enum lmk_status print_json(const struct arguments *arguments,
@@ -30,6 +29,8 @@ static enum lmk_status print_json(const struct arguments *arguments,
         cJSON_AddNumberToObject(object, "answer_tokens",
                                 arguments->reader ? NAN : (double)answer->tokens);
         cJSON_AddNumberToObject(object, "answer_log_likelihood", answer->log_likelihood);
+        if (!arguments->reader)
+            add_support(object, answer);
     } else
         cJSON_AddNullToObject(object, "answer");
     if (arguments->reader && !arguments->no_generate)
@@ -101,6 +102,23 @@ static void print_passages(const struct lmk_answer *answer)
     }
 }
 
+/* The answer, with what supports it. It waits until that is known. */
+static void print_answer(const struct lmk_answer *answer)
+{
+    fputs("Answer: ", stdout);
+    output_safely(stdout, answer->found ? answer->text : "not found");
+    if (!answer->found && answer->text[0]) {
+        fputs(" (the model's guess: ", stdout);
+        output_safely(stdout, answer->text);
+        putchar(')');
+    }
+    putchar('\n');
+    if (answer->tokens)
+        printf("        confidence %.2f; %zu of %zu words stand in the passages\n",
+               answer->confidence, answer->words_read, answer->words);
+    putchar('\n');
+}
+
 /* What the user should know of how the passages came about. */
 static void print_notes(const struct arguments *arguments, const struct lmk_answer *answer)
 {
@@ -116,22 +134,21 @@ static void print_notes(const struct arguments *arguments, const struct lmk_answ
                 (unsigned long long)answer->computed_tokens, answer->computed_seconds);
 }
 
-static enum lmk_status print_answer(const struct arguments *arguments,
-                                    const struct lmk_answer *answer, bool started,
-                                    struct lmk_error *error)
+static enum lmk_status print_result(const struct arguments *arguments,
+                                    const struct lmk_answer *answer, struct lmk_error *error)
 {
     print_notes(arguments, answer);
     if (arguments->json)
         return print_json(arguments, answer, error);
     if (answer->text)
-        printf("%s\n\n", started ? "" : "Answer: (none)");
+        print_answer(answer);
     print_sentences(answer);
     print_passages(answer);
     return LMK_OK;
 }
 
 static struct lmk_ask_options ask_options(const struct arguments *arguments,
-                                          const struct lmk_model *model, bool *started)
+                                          const struct lmk_model *model)
 {
     struct lmk_ask_options options = lmk_ask_defaults(model);
     options.blocks = arguments->blocks ? arguments->blocks : options.blocks;
@@ -139,13 +156,13 @@ static struct lmk_ask_options ask_options(const struct arguments *arguments,
     options.max_tokens = arguments->max_tokens ? arguments->max_tokens : options.max_tokens;
     options.granularity = arguments->granularity;
     options.mode = arguments->mode;
+    options.where = arguments->where;
+    options.where_count = arguments->where_count;
     if (arguments->most_matches != UINT64_MAX)
         options.most_matches = arguments->most_matches;
     options.generate = (options.generate || arguments->generate) && !arguments->no_generate;
     options.temperature = arguments->temperature;
     options.seed = arguments->seed;
-    options.stream = arguments->json ? NULL : print_piece;
-    options.context = started;
     return options;
 }
 
@@ -167,22 +184,24 @@ enum lmk_status command_ask(const struct arguments *arguments, struct lmk_error 
 {
     struct session session;
     struct lmk_answer *answer;
-    bool started = false, elsewhere = arguments->reader && !arguments->no_generate;
+    bool elsewhere = arguments->reader && !arguments->no_generate;
     if (arguments->word_count != 1)
         return fail(error, LMK_USAGE, "Give one question, in quotation marks. See: lmk help ask");
     enum lmk_status status = session_open_query(&session, arguments, error);
     if (status)
         return status;
-    struct lmk_ask_options options = ask_options(arguments, session.model, &started);
+    struct lmk_ask_options options = ask_options(arguments, session.model);
     if (elsewhere)
         options.generate = false;
     status = lmk_ask(session.collection, arguments->words[0], &options, &answer, error);
     if (!status) {
         status = elsewhere ? ask_reader(arguments, answer, error)
-                           : print_answer(arguments, answer, started, error);
+                           : print_result(arguments, answer, error);
         if (!status && arguments->picture)
             status = picture_write(arguments->picture, arguments->words[0], answer,
                                    session.collection, error);
+        if (!status && !answer->found)
+            status = fail(error, LMK_NOT_FOUND, "Nothing that was read supports an answer.");
         lmk_answer_free(answer);
     }
     session_close(&session);

@@ -37,6 +37,8 @@ static struct lmk_search_options search_options(const struct arguments *argument
     options.mode = arguments->mode;
     options.merge = !arguments->no_merge;
     options.features = arguments->features;
+    options.where = arguments->where;
+    options.where_count = arguments->where_count;
     if (arguments->per_document != SIZE_MAX)
         options.per_document = arguments->per_document;
     if (arguments->most_matches != UINT64_MAX)

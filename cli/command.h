@@ -18,6 +18,8 @@ struct eval_arguments {
     size_t depths, repeats; /* 0: the default */
 };
 
+#define MOST_CONDITIONS 32
+
 /* Every option of every command; arguments.c says which command takes which. */
 struct arguments {
     const char *collection, *model;
@@ -26,6 +28,8 @@ struct arguments {
     const char *opener, *completion, *queries;
     const char *reader, *reader_model; /* NULL: none */
     const char *picture;               /* the file for it, or NULL */
+    const char *where[MOST_CONDITIONS];
+    size_t where_count;
     unsigned threads;
     size_t top, blocks, candidates, max_tokens; /* 0: the default */
     size_t open;                                /* the passage to show; 0: none */

@@ -237,6 +237,28 @@ void output_safely(FILE *stream, const char *text)
     output_part_safely(stream, text, strlen(text));
 }
 
+/* What sets off a word of the text: bold, or signs before the first word of the mark and behind its
+ * last. */
+struct setting {
+    const char *before, *behind;
+    int columns;
+};
+
+static struct setting set_word(const char *text, size_t at, size_t size, size_t mark_start,
+                               size_t mark_end, bool colours)
+{
+    size_t next = at + size + strspn(text + at + size, " \n");
+    bool marked = size && mark_start < at + size && at < mark_end;
+    if (colours)
+        return (struct setting){marked ? BOLD : "", marked ? PLAIN : "", 0};
+    size_t last = at; /* behind the word before */
+    while (last && strchr(" \n", text[last - 1]))
+        last--;
+    bool first = marked && (!last || last <= mark_start);
+    return (struct setting){first ? "\u00bb" : "", marked && next >= mark_end ? "\u00ab" : "",
+                            first + (marked && next >= mark_end)};
+}
+
 /* As output_text, where the cursor stands at the indent already. */
 static void print_wrapped(const char *text, size_t mark_start, size_t mark_end, int indent)
 {
@@ -244,7 +266,8 @@ static void print_wrapped(const char *text, size_t mark_start, size_t mark_end, 
     int width = terminal_width() - indent, used = 0;
     for (size_t at = 0; text[at];) {
         size_t size = strcspn(text + at, " \n");
-        int wide = columns(text + at, size);
+        struct setting setting = set_word(text, at, size, mark_start, mark_end, colours);
+        int wide = columns(text + at, size) + setting.columns;
         if (used && used + 1 + wide > width) {
             printf("%s\n%*s", colours ? PLAIN : "", indent, "");
             used = 0;
@@ -252,12 +275,9 @@ static void print_wrapped(const char *text, size_t mark_start, size_t mark_end, 
             putchar(' ');
             used++;
         }
-        bool marked = colours && at < mark_end && at + size > mark_start;
-        if (marked)
-            fputs(BOLD, stdout);
+        fputs(setting.before, stdout);
         output_part_safely(stdout, text + at, size);
-        if (marked)
-            fputs(PLAIN, stdout);
+        fputs(setting.behind, stdout);
         used += wide;
         at += size;
         if (text[at] == '\n' && text[at + 1]) {

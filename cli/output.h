@@ -33,7 +33,8 @@ const char *output_path(const char *path);
 const char *output_bytes(uint64_t bytes);
 
 /* Prints `text` wrapped to the terminal's width (80 elsewhere), each line `indent` columns in;
- * bytes mark_start to mark_end are set off on a terminal (equal: none). */
+ * bytes mark_start to mark_end are set off, in bold on a terminal, by » and « elsewhere (equal:
+ * none). */
 void output_text(const char *text, size_t mark_start, size_t mark_end, int indent);
 
 /* The same for the right-hand side of a list: the cursor stands at `column`; where that lies

@@ -331,8 +331,16 @@ struct lmk_search_options {
                             there are too few documents to fill the page. */
     bool merge;          /* neighbouring blocks become one passage; default true */
     uint64_t most_matches; /* hybrid: the rarest words, as many as lie in so many blocks together,
-                              bring candidates; the others only add to scores. 0: all, which is
+                              bring candidates (of commoner words, so many blocks with the rarest);
+                              the others only add to scores. 0: all, which is
                               BM25 in full, as in mode lexical. Default 20,000 */
+    /* Conditions that the documents found must all fulfil: author, title, path, language, year or
+     * chapter, then = (is; letters A to Z match whether small or capital), ~ (holds) or, for
+     * numbers, < or >, then the value: "author~Austen", "year<1850". The year comes from the
+     * document's metadata. [where_count], the caller's; default none. LMK_USAGE: no condition;
+     * LMK_NOT_FOUND: no document fulfils them. */
+    const char *const *where;
+    size_t where_count;
     bool features; /* give lmk_results.candidates; needs granularity `question` and a mode with
                       landmarks. Default false */
     bool mark; /* compute attention_score and the marked sentence of each passage; default true */
@@ -364,10 +372,12 @@ LMK_API void lmk_results_free(struct lmk_results *results);
 
 struct lmk_ask_options {
     size_t blocks;     /* k: blocks that the answer reads; default 8 */
-    size_t candidates; /* these four as in lmk_search_options */
+    size_t candidates; /* this and the next ones as in lmk_search_options */
     enum lmk_granularity granularity;
     enum lmk_mode mode;
     uint64_t most_matches;
+    const char *const *where;
+    size_t where_count;
     bool generate;     /* write an answer; default: only where the model says that it can */
     size_t max_tokens; /* of the answer; default 64 */
     float temperature; /* 0: greedy, the default */
@@ -387,6 +397,13 @@ struct lmk_answer {
     struct lmk_timing timing;
     size_t tokens;         /* generated */
     double log_likelihood; /* mean natural logarithm of a generated token's probability */
+    double confidence;     /* the same as a probability, 0 to 1; NaN without an answer */
+    /* Words of the answer, "the" and its like left out; how many of them stand in the passages. */
+    size_t words, words_read;
+    /* Does what was read support the answer? Where the model's file has landmark.answer.threshold:
+     * the confidence reaches it; else: at least half of the words stand in the passages. True where
+     * no answer was to be written. */
+    bool found;
     uint64_t documents_ready, documents, documents_words;
     /* Blocks whose keys and values are not kept (tier none) and were computed again, the tokens
      * that the model ran over for them, and how long that took. */

@@ -4,6 +4,7 @@
 #include "index/memory.h"
 #include "index/passage.h"
 #include "index/ranking.h"
+#include "index/support.h"
 #include "src/model/kernels.h"
 #include "src/text/utf8.h"
 
@@ -27,6 +28,7 @@ struct asking {
     struct lmk_collection *collection;
     const struct lmk_ask_options *options;
     struct store_view *view;
+    struct scope *scope;
     struct question question;
     struct ranked *chosen; /* the blocks read, in order of age; of `ranking` */
     struct ranking ranking;
@@ -81,6 +83,7 @@ static enum lmk_status choose_blocks(struct asking *asking, const char *question
         .question = &asking->question,
         .candidates = options->candidates > options->blocks ? options->candidates : options->blocks,
         .most_matches = options->mode == LMK_HYBRID ? options->most_matches : 0,
+        .scope = asking->scope,
     };
     enum lmk_status status = ranking_make(&asking->ranking, asking->collection, asking->view,
                                           &request, &asking->answer->timing, error);
@@ -131,8 +134,9 @@ static enum lmk_status prepare_memory(struct asking *asking, const char *questio
         }
         return status;
     }
-    status = granularity_open(&asking->granularity, asking->collection, asking->view,
-                              asking->source, options->granularity, options->blocks, error);
+    status =
+        granularity_open(&asking->granularity, asking->collection, asking->view, asking->source,
+                         asking->scope, options->granularity, options->blocks, error);
     return status ? status
                   : sequence_set_selector(asking->sequence,
                                           granularity_selector(asking->granularity), error);
@@ -373,8 +377,11 @@ static enum lmk_status ask(struct asking *asking, const char *question, struct l
         asking->options->mode == LMK_LANDMARK ? strdup(question) : lexical_query_plain(question);
     if (!plain)
         return error_memory(error, strlen(question));
-    enum lmk_status status = question_open(&asking->question, asking->collection->model, plain,
-                                           asking->options->verbatim, error);
+    enum lmk_status status = scope_open(&asking->scope, asking->view, asking->options->where,
+                                        asking->options->where_count, error);
+    if (!status)
+        status = question_open(&asking->question, asking->collection->model, plain,
+                               asking->options->verbatim, error);
     free(plain);
     timing->pass1 = 1e3 * (ingest_clock() - start);
     if (!status)
@@ -385,6 +392,8 @@ static enum lmk_status ask(struct asking *asking, const char *question, struct l
         status = read_and_write(asking, error);
     if (!status)
         status = make_passages(asking, error);
+    if (!status)
+        support_judge(asking->answer, asking->collection->model);
     timing->total = 1e3 * (ingest_clock() - start);
     return status;
 }
@@ -396,6 +405,7 @@ static void release(struct asking *asking)
     question_close(&asking->question);
     memory_close(asking->source);
     store_view_end(asking->view);
+    scope_close(asking->scope);
     free(asking->memory);
     ranking_release(&asking->ranking);
     free(asking->shares);

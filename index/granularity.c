@@ -26,6 +26,7 @@ struct granularity {
     struct lmk_collection *collection;
     struct store_view *view;
     struct memory *memory;
+    const struct scope *scope;
     enum lmk_granularity kind;
     uint64_t newest_end;
     struct buffer masses; /* struct mass */
@@ -91,8 +92,9 @@ static enum lmk_status search_head(struct granularity *granularity, size_t m, si
     const struct model_shape *shape = &granularity->collection->model->shape;
     uint32_t group = (uint32_t)head / (shape->heads / shape->kv_heads);
     uint32_t part = 1 + (uint32_t)m * shape->kv_heads + group;
-    enum lmk_status status = segments_search(granularity->collection, granularity->view, part,
-                                             query, CANDIDATES, candidates, found, error);
+    enum lmk_status status =
+        segments_search(granularity->collection, granularity->view, part, query, CANDIDATES,
+                        granularity->scope, candidates, found, error);
     double best = *found ? candidates[0].score : 0, sum = 0;
     for (size_t i = 0; !status && i < *found; i++)
         sum += candidates[i].score = exp(candidates[i].score - best);
@@ -208,7 +210,8 @@ enum lmk_status granularity_prepare(struct lmk_collection *collection, struct lm
 
 enum lmk_status granularity_open(struct granularity **result, struct lmk_collection *collection,
                                  struct store_view *view, struct memory *memory,
-                                 enum lmk_granularity kind, size_t k, struct lmk_error *error)
+                                 const struct scope *scope, enum lmk_granularity kind, size_t k,
+                                 struct lmk_error *error)
 {
     struct store_counts counts;
     enum lmk_status status = store_counts(view, &counts, error);
@@ -221,6 +224,7 @@ enum lmk_status granularity_open(struct granularity **result, struct lmk_collect
     granularity->collection = collection;
     granularity->view = view;
     granularity->memory = memory;
+    granularity->scope = scope;
     granularity->kind = kind;
     granularity->newest_end = counts.next_block;
     buffer_init(&granularity->masses, SIZE_MAX / 2);

@@ -12,11 +12,13 @@
 struct granularity;
 struct memory;
 
-/* A selector for `sequence` that reads k blocks, through the FAISS segments of each memory layer
- * and KV head; landmarks that these lack are scanned exactly. View and memory must outlive it. */
+/* A selector for `sequence` that reads k blocks of the scope (NULL: of all), through the FAISS
+ * segments of each memory layer and KV head; landmarks that these lack are scanned exactly. View,
+ * memory and scope must outlive it. */
 enum lmk_status granularity_open(struct granularity **result, struct lmk_collection *collection,
                                  struct store_view *view, struct memory *memory,
-                                 enum lmk_granularity kind, size_t k, struct lmk_error *error);
+                                 const struct scope *scope, enum lmk_granularity kind, size_t k,
+                                 struct lmk_error *error);
 void granularity_close(struct granularity *granularity); /* NULL is fine */
 const struct memory_selector *granularity_selector(const struct granularity *granularity);
 

@@ -144,6 +144,9 @@ static enum lmk_status use_fts5(struct lexical *lexical, struct lmk_error *error
         return error_set(error, LMK_IO, "This system's SQLite has no FTS5. Install one that has.");
     int code = api->xCreateFunction(api, "block_bm25", &lexical->scorer, lexical_bm25, NULL);
     if (!code)
+        code = sqlite3_create_function(lexical->db, "in_scope", 1, SQLITE_UTF8, lexical,
+                                       lexical_in_scope, NULL, NULL);
+    if (!code)
         code = api->xFindTokenizer(api, "porter", &context, &lexical->functions);
     if (!code)
         code = lexical->functions.xCreate(context, options, 3, &lexical->tokenizer);

@@ -14,6 +14,7 @@
 
 #include "index/collection.h"
 #include "index/lexical_query.h"
+#include "index/scope.h"
 
 #define LEXICAL_EDGE 64
 
@@ -71,23 +72,26 @@ struct lexical_hit {
     double score; /* BM25, see lexical_search */
 };
 
-/* BM25 over all blocks, those that do not match counting as 0. */
+/* BM25 over all blocks that were searched, those that do not match counting as 0. */
 struct lexical_statistics {
     double mean, deviation;
 };
 
-/* The `wanted` best blocks, best first (equal scores: the earlier block); `hits` [wanted] is the
- * caller's. A score is BM25 with k1 = 1.2 and b = 0.75: the sum over the query's different words
- * and phrases of ln(1 + (B - n + 0.5) / (n + 0.5)) * f * (k1 + 1) / (f + k1 * (1 - b + b * length /
- * average)) where the word is in n of the B blocks and f times in this one; length and average are
- * in words.
+/* The `wanted` best blocks of the scope (NULL: of all), best first (equal scores: the earlier
+ * block); `hits` [wanted] is the caller's. A score is BM25 with k1 = 1.2 and b = 0.75: the sum over
+ * the query's different words and phrases of ln(1 + (B - n + 0.5) / (n + 0.5)) * f * (k1 + 1) / (f
+ * + k1 * (1 - b + b * length / average)) where the word is in n of the B blocks and f times in this
+ * one; length and average are in words.
  *
  * `most_matches` 0: every block that has any of the words is scored, which is BM25 in full. Else
  * only the rarest words, as many as lie in at most so many blocks together (at least one word),
  * choose blocks; the others add to the scores of the best of these, but bring no blocks of their
- * own, and their part in the statistics is estimated from a sample. */
+ * own, and their part in the statistics is estimated from a sample. Where even the rarest word is in
+ * more blocks, so many of these, spread over the collection, are all that is scored. In a scope of at most so many
+ * blocks all words choose. B and n are of the whole collection, whatever the scope. */
 enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *query, size_t wanted,
-                               uint64_t most_matches, struct lexical_hit *hits, size_t *found,
+                               uint64_t most_matches, const struct scope *scope,
+                               struct lexical_hit *hits, size_t *found,
                                struct lexical_statistics *statistics, struct lmk_error *error);
 
 /* After lexical_search: BM25 of one block; `allowed`: it fulfils the query's conditions (phrases,

@@ -31,6 +31,7 @@ struct lexical {
     fts5_tokenizer functions;
     Fts5Tokenizer *tokenizer;
     struct lexical_scorer scorer;
+    const struct scope *scope; /* of the search at hand */
     /* of the snapshot: */
     uint64_t blocks, end_block;      /* how many there are; behind the last one's number */
     sqlite3_stmt *text, *conditions; /* of one block, prepared at their first use */
@@ -59,6 +60,9 @@ enum lmk_status lexical_number(struct lexical *lexical, sqlite3_stmt *statement,
 
 /* Adds a block's text to the hash of its document's words. */
 void lexical_hash_text(struct hash_state *state, const char *text, size_t size);
+
+/* The SQL function that tells whether a block is in the scope, for lexical_open. */
+void lexical_in_scope(sqlite3_context *result, int value_count, sqlite3_value **values);
 
 /* The SQL function that gives a block's BM25, for lexical_open. */
 void lexical_bm25(const Fts5ExtensionApi *api, Fts5Context *match, sqlite3_context *result,

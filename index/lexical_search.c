@@ -65,6 +65,14 @@ void lexical_bm25(const Fts5ExtensionApi *api, Fts5Context *match, sqlite3_conte
         sqlite3_result_double(result, score);
 }
 
+void lexical_in_scope(sqlite3_context *result, int value_count, sqlite3_value **values)
+{
+    const struct lexical *lexical = sqlite3_user_data(result);
+    (void)value_count;
+    sqlite3_result_int(result,
+                       scope_holds(lexical->scope, (uint64_t)sqlite3_value_int64(values[0])));
+}
+
 static double weight_of(uint64_t blocks, uint64_t with_term)
 {
     return log(1 + ((double)blocks - (double)with_term + 0.5) / ((double)with_term + 0.5));
@@ -152,6 +160,7 @@ static int best_first(const void *left, const void *right)
 
 struct sums {
     double scores, squares;
+    uint64_t blocks;
 };
 
 /* Runs over all blocks that a statement gives with their scores; `best` may be NULL. */
@@ -164,6 +173,7 @@ static enum lmk_status run_over(struct lexical *lexical, sqlite3_stmt *statement
                                   sqlite3_column_double(statement, 1)};
         sums->scores += hit.score;
         sums->squares += hit.score * hit.score;
+        sums->blocks++;
         if (best)
             offer(best, hit);
     }
@@ -350,26 +360,97 @@ static size_t weigh_terms(const struct lexical *lexical, struct lexical_query *q
 
 /* ------------------------------------------------------------------ searching */
 
-/* Runs over the blocks that have any of the terms [0, chosen). */
-static enum lmk_status search_terms(struct lexical *lexical, const struct lexical_query *query,
-                                    size_t chosen, struct best *best, struct sums *sums,
-                                    struct lmk_error *error)
+/* The same for the blocks [first, end), at most so many of them (-1: all). */
+static enum lmk_status run_range(struct lexical *lexical, sqlite3_stmt *statement, uint64_t first,
+                                 uint64_t end, int64_t most, struct best *best, struct sums *sums,
+                                 struct lmk_error *error)
 {
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)first);
+    sqlite3_bind_int64(statement, 3, (sqlite3_int64)end - 1);
+    sqlite3_bind_int64(statement, 5, most);
+    enum lmk_status status = run_over(lexical, statement, best, sums, error);
+    sqlite3_reset(statement);
+    return status;
+}
+
+/* The same for the blocks of the scope: one range after the other, or, of many ranges, all blocks
+ * between the first and the last, asking each. */
+static enum lmk_status run_in_scope(struct lexical *lexical, sqlite3_stmt *statement,
+                                    struct best *best, struct sums *sums, struct lmk_error *error)
+{
+    enum { MOST_RANGES = 64 };
+    const struct scope *scope = lexical->scope;
+    const struct scope_range *ranges = scope->ranges;
+    enum lmk_status status = LMK_OK;
+    sqlite3_bind_int(statement, 4, scope->count <= MOST_RANGES);
+    if (scope->count > MOST_RANGES)
+        return run_range(lexical, statement, ranges[0].first, ranges[scope->count - 1].end, -1,
+                         best, sums, error);
+    for (size_t i = 0; !status && i < scope->count; i++)
+        status =
+            run_range(lexical, statement, ranges[i].first, ranges[i].end, -1, best, sums, error);
+    return status;
+}
+
+/* The same for `most` blocks, taken at the beginnings of stretches that share out the collection.
+ */
+static enum lmk_status run_sample(struct lexical *lexical, sqlite3_stmt *statement, uint64_t most,
+                                  struct best *best, struct sums *sums, struct lmk_error *error)
+{
+    uint64_t stretches = most < 64 ? most : 64, end = lexical->end_block;
+    enum lmk_status status = LMK_OK;
+    sqlite3_bind_int(statement, 4, lexical->scope == NULL);
+    for (uint64_t i = 0; !status && i < stretches; i++)
+        status = run_range(lexical, statement, end / stretches * i,
+                           i + 1 < stretches ? end / stretches * (i + 1) : end,
+                           (int64_t)(most / stretches), best, sums, error);
+    return status;
+}
+
+/* Sums over some matches become those over all, of which there are about `blocks`. */
+static void extrapolate(struct sums *sums, double blocks)
+{
+    double factor = sums->blocks ? fmax(1, blocks / (double)sums->blocks) : 1;
+    sums->scores *= factor;
+    sums->squares *= factor;
+}
+
+static double blocks_searched(const struct lexical *lexical)
+{
+    return (double)(lexical->scope ? lexical->scope->blocks : lexical->blocks);
+}
+
+/* Runs over the blocks that have any of the terms [0, chosen); where the only one is in more than
+ * `most` (0: any number), over so many of them. */
+static enum lmk_status search_terms(struct lexical *lexical, const struct lexical_query *query,
+                                    size_t chosen, uint64_t most, struct best *best,
+                                    struct sums *sums, struct lmk_error *error)
+{
+    static const char all[] = "SELECT rowid, block_bm25(words) FROM words WHERE words MATCH ?1",
+                      scoped[] = "SELECT rowid, block_bm25(words) FROM words WHERE words MATCH ?1 "
+                                 "AND rowid BETWEEN ?2 AND ?3 AND (?4 OR in_scope(rowid)) "
+                                 "LIMIT ?5";
+    bool sampled = most && chosen && query->terms[chosen - 1].blocks > most;
     sqlite3_stmt *statement = NULL;
     struct buffer expression;
     buffer_init(&expression, 1 << 24);
     enum lmk_status status = make_expression(query, 0, chosen, true, &expression, error);
     if (!status)
-        status = prepare_match(lexical,
-                               "SELECT rowid, block_bm25(words) FROM words WHERE words MATCH ?1",
-                               &expression, &statement, error);
+        status = prepare_match(lexical, lexical->scope || sampled ? scoped : all, &expression,
+                               &statement, error);
     buffer_release(&expression);
     if (status)
         return status;
     lexical->scorer.skipped = query->filter_phrases;
     lexical->scorer.weights = query->weights;
     lexical->scorer.count = chosen;
-    status = run_over(lexical, statement, best, sums, error);
+    if (sampled) {
+        status = run_sample(lexical, statement, most, best, sums, error);
+        extrapolate(sums, (double)query->terms[chosen - 1].blocks * blocks_searched(lexical) /
+                              (double)lexical->blocks);
+    } else
+        status = lexical->scope ? run_in_scope(lexical, statement, best, sums, error)
+                                : run_over(lexical, statement, best, sums, error);
     sqlite3_finalize(statement);
     return status;
 }
@@ -407,12 +488,13 @@ static enum lmk_status search_weighed(struct lexical *lexical, struct lexical_qu
 {
     struct sums sums = {0};
     size_t chosen = weigh_terms(lexical, query, most);
-    enum lmk_status status = search_terms(lexical, query, chosen, best, &sums, error);
+    enum lmk_status status = search_terms(lexical, query, chosen, most, best, &sums, error);
     if (status)
         return status;
-    statistics->mean = sums.scores / (double)lexical->blocks;
+    double blocks = blocks_searched(lexical);
+    statistics->mean = sums.scores / blocks;
     statistics->deviation =
-        sqrt(fmax(0, sums.squares / (double)lexical->blocks - statistics->mean * statistics->mean));
+        sqrt(fmax(0, sums.squares / blocks - statistics->mean * statistics->mean));
     if (chosen == query->term_count)
         return LMK_OK;
     if (!sample->contents && (status = take_sample(lexical, query, sample, error)))
@@ -421,7 +503,8 @@ static enum lmk_status search_weighed(struct lexical *lexical, struct lexical_qu
 }
 
 enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *query, size_t wanted,
-                               uint64_t most_matches, struct lexical_hit *hits, size_t *found,
+                               uint64_t most_matches, const struct scope *scope,
+                               struct lexical_hit *hits, size_t *found,
                                struct lexical_statistics *statistics, struct lmk_error *error)
 {
     struct best best = {hits, 0, wanted};
@@ -433,6 +516,7 @@ enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *qu
         return LMK_OK;
     /* Conditions are for the whole collection. */
     uint64_t most = query->filter.size ? 0 : most_matches;
+    lexical->scope = scope;
     enum lmk_status status = count_terms_blocks(lexical, query, most, &common, error);
     if (!status && common) {
         status = take_sample(lexical, query, &sample, error);
@@ -441,7 +525,8 @@ enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *qu
                 query->terms[i].blocks = estimate_blocks(lexical, &sample, &query->terms[i], most);
     }
     if (!status)
-        status = search_weighed(lexical, query, most, &sample, &best, statistics, error);
+        status = search_weighed(lexical, query, scope && scope->blocks <= most ? 0 : most, &sample,
+                                &best, statistics, error);
     free(sample.contents);
     if (best.count)
         qsort(hits, best.count, sizeof *hits, best_first);
@@ -523,6 +608,7 @@ void lexical_end(struct lexical *lexical, struct lexical_query *query)
     sqlite3_finalize(lexical->text);
     sqlite3_finalize(lexical->conditions);
     lexical->text = lexical->conditions = NULL;
+    lexical->scope = NULL;
     lexical_query_release(query);
     lexical_run(lexical, "COMMIT", NULL);
 }

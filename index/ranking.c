@@ -53,8 +53,9 @@ static enum lmk_status landmark_candidates(struct ranker *ranker, struct lmk_err
     struct candidate *candidates = malloc(wanted * sizeof *candidates);
     if (!candidates)
         return error_memory(error, wanted * sizeof *candidates);
-    enum lmk_status status = segments_search(ranker->collection, ranker->view, SEGMENT_JOINT,
-                                             ranker->pooled, wanted, candidates, &found, error);
+    enum lmk_status status =
+        segments_search(ranker->collection, ranker->view, SEGMENT_JOINT, ranker->pooled, wanted,
+                        ranker->request->scope, candidates, &found, error);
     struct ranking *ranking = ranker->ranking;
     for (size_t i = 0; !status && i < found; i++)
         ranking->items[ranking->count++] = ranked_by(candidates[i].block, candidates[i].score, NAN);
@@ -71,8 +72,8 @@ static enum lmk_status lexical_candidates(struct ranker *ranker, struct lmk_erro
     if (!hits)
         return error_memory(error, wanted * sizeof *hits);
     enum lmk_status status =
-        lexical_search(ranker->lexical, &ranker->query, wanted, ranker->request->most_matches, hits,
-                       &found, &ranker->words, error);
+        lexical_search(ranker->lexical, &ranker->query, wanted, ranker->request->most_matches,
+                       ranker->request->scope, hits, &found, &ranker->words, error);
     struct ranking *ranking = ranker->ranking;
     for (size_t i = 0; !status && i < found; i++) {
         struct document document;
@@ -154,10 +155,13 @@ static enum lmk_status measure_landmarks(struct ranker *ranker, struct lmk_error
     enum lmk_status status = store_counts(ranker->view, &counts, error);
     if (status)
         return status;
-    uint64_t end = counts.next_block;
+    const struct scope *scope = ranker->request->scope;
+    uint64_t end = scope ? scope->blocks : counts.next_block;
     size_t count = end < RANKING_SAMPLE ? (size_t)end : RANKING_SAMPLE, used = 0;
-    for (size_t i = 0; i < count; i++)
-        blocks[i] = sample_block(i, RANKING_SAMPLE, end);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t place = sample_block(i, RANKING_SAMPLE, end);
+        blocks[i] = scope ? scope_block(scope, place) : place;
+    }
     status = segments_score(ranker->collection, ranker->view, SEGMENT_JOINT, ranker->pooled, blocks,
                             count, scores, error);
     for (size_t i = 0; !status && i < count; i++) {

@@ -8,15 +8,15 @@
  * each weighing 1. In mode landmark a model with weights for it ranks by the landmark's z-score and
  * the head scores, another by the landmark score as it is. Mode lexical ranks by BM25.
  *
- * A z-score counts deviations from the mean over the *whole* collection, not over the
+ * A z-score counts deviations from the mean over *all* blocks of the scope, not over the
  * candidates, which are the best of it and would make any list look alike:
  *   - landmark: mean and deviation over a sample of blocks that is always the same
- *     (RANKING_SAMPLE of them; all blocks of a smaller collection);
+ *     (RANKING_SAMPLE of them; all blocks of a smaller scope);
  *   - BM25: over all blocks, those without any of the words counting as 0 (index/lexical.h).
  * Both scores are computed exactly for every candidate, whichever side found it. A block that has
  * no landmark yet counts as an average one on that side, one without keys as an average candidate
- * for each head. Conditions of the query (phrases, minus,
- * AND) hold for the candidates of both sides.
+ * for each head. Conditions of the query (phrases, minus, AND) hold for the candidates of both
+ * sides.
  */
 #ifndef INDEX_RANKING_H
 #define INDEX_RANKING_H
@@ -53,6 +53,7 @@ struct ranking_request {
     const struct question *question; /* may be NULL in mode lexical */
     size_t candidates;               /* from each side */
     uint64_t most_matches;           /* see lexical_search */
+    const struct scope *scope;       /* NULL: all blocks */
     bool features; /* z-scores and head scores of every candidate, whether the order needs them */
 };
 

@@ -28,6 +28,7 @@ struct retrieval {
     struct lmk_collection *collection;
     const struct lmk_search_options *options;
     struct store_view *view;
+    struct scope *scope;
     struct question question; /* empty in mode lexical, which needs no model */
     struct ranking ranking;
     float *token_scores; /* [N] */
@@ -46,9 +47,9 @@ static enum lmk_status rank_inside(struct retrieval *retrieval, size_t wanted,
     struct memory *memory = NULL;
     enum lmk_status status = memory_open(&memory, model, retrieval->view, error);
     if (!status)
-        status =
-            granularity_open(&granularity, retrieval->collection, retrieval->view, memory,
-                             retrieval->options->granularity, retrieval->options->blocks, error);
+        status = granularity_open(&granularity, retrieval->collection, retrieval->view, memory,
+                                  retrieval->scope, retrieval->options->granularity,
+                                  retrieval->options->blocks, error);
     if (!status)
         status = sequence_open(&sequence, model, question_length(question), false, error);
     if (!status)
@@ -81,6 +82,7 @@ static enum lmk_status rank(struct retrieval *retrieval, const char *query, size
             .question = options->mode == LMK_LEXICAL ? NULL : &retrieval->question,
             .candidates = wanted,
             .most_matches = options->mode == LMK_HYBRID ? options->most_matches : 0,
+            .scope = retrieval->scope,
             .features = options->features,
         };
         return ranking_make(&retrieval->ranking, retrieval->collection, retrieval->view, &request,
@@ -231,7 +233,10 @@ static enum lmk_status retrieve(struct retrieval *retrieval, const char *query,
     const struct lmk_search_options *options = retrieval->options;
     size_t wanted = options->candidates > options->top ? options->candidates : options->top;
     double start = ingest_clock();
-    enum lmk_status status = ask_model(retrieval, query, error);
+    enum lmk_status status =
+        scope_open(&retrieval->scope, retrieval->view, options->where, options->where_count, error);
+    if (!status)
+        status = ask_model(retrieval, query, error);
     timing->pass1 = 1e3 * (ingest_clock() - start);
     if (!status)
         status = rank(retrieval, query, wanted, error);
@@ -283,6 +288,7 @@ enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
     status = retrieval.results ? retrieve(&retrieval, query, error)
                                : error_memory(error, sizeof *retrieval.results);
     store_view_end(retrieval.view);
+    scope_close(retrieval.scope);
     question_close(&retrieval.question);
     ranking_release(&retrieval.ranking);
     free(retrieval.token_scores);

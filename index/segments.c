@@ -142,10 +142,11 @@ struct search {
     const struct model_shape *shape;
     uint32_t part;
     const float *query;
-    float *scratch;         /* [M][G][W] */
-    struct buffer *results; /* struct candidate */
-    double effort;          /* of landmarks_search; INFINITY: the segments are not asked */
-    uint64_t probes;        /* landmarks_probes of the segments, added up */
+    const struct scope *scope; /* NULL: all blocks */
+    float *scratch;            /* [M][G][W] */
+    struct buffer *results;    /* struct candidate */
+    double effort;             /* of landmarks_search; INFINITY: the segments are not asked */
+    uint64_t probes;           /* landmarks_probes of the segments, added up */
 };
 
 static double score_key(const struct search *search, const float *key)
@@ -159,12 +160,14 @@ static enum lmk_status score_block(void *context, uint64_t block, const float *k
                                    struct lmk_error *error)
 {
     struct search *search = context;
+    if (!scope_holds(search->scope, block))
+        return LMK_OK;
     struct candidate candidate = {block, score_key(search, key)};
     return buffer_append(search->results, &candidate, sizeof candidate, error);
 }
 
 /* The `wanted` best living blocks of one segment. Removed documents' vectors stay in it until it is
- * rebuilt: when they crowd out the living, more are asked for. */
+ * rebuilt, and it knows no scope: when others crowd out what is wanted, more are asked for. */
 static enum lmk_status search_segment(struct search *search, struct landmark_segment *index,
                                       const struct segment_record *record, size_t wanted,
                                       struct lmk_error *error)
@@ -212,9 +215,20 @@ static int by_score(const void *left, const void *right)
     return a->block < b->block ? -1 : a->block > b->block;
 }
 
+static enum lmk_status scan_scope(struct search *search, struct lmk_error *error)
+{
+    enum lmk_status status = LMK_OK;
+    for (size_t i = 0; !status && i < search->scope->count; i++)
+        status = store_visit_landmarks(search->view, search->scope->ranges[i].first,
+                                       search->scope->ranges[i].end, score_block, search, error);
+    return status;
+}
+
 static enum lmk_status search_all(struct lmk_collection *collection, struct search *search,
                                   size_t wanted, struct lmk_error *error)
 {
+    if (search->scope && search->scope->blocks <= SCOPE_FEW)
+        return scan_scope(search, error);
     struct buffer list;
     buffer_init(&list, SIZE_MAX / 2);
     enum lmk_status status = list_part(search->view, search->part, &list, error);
@@ -236,15 +250,19 @@ static enum lmk_status search_all(struct lmk_collection *collection, struct sear
 
 enum lmk_status segments_search(struct lmk_collection *collection, struct store_view *view,
                                 uint32_t part, const float *query, size_t wanted,
-                                struct candidate *candidates, size_t *found,
-                                struct lmk_error *error)
+                                const struct scope *scope, struct candidate *candidates,
+                                size_t *found, struct lmk_error *error)
 {
     struct buffer results;
     buffer_init(&results, SIZE_MAX / 2);
     const struct model_shape *shape = &collection->model->shape;
-    struct search search = {
-        view,     shape, part, query, malloc(model_landmark_width(shape) * sizeof(float)),
-        &results, 1,     0};
+    struct search search = {.view = view,
+                            .shape = shape,
+                            .part = part,
+                            .query = query,
+                            .scope = scope,
+                            .scratch = malloc(model_landmark_width(shape) * sizeof(float)),
+                            .results = &results};
     *found = 0;
     search.effort = collection->effort;
     enum lmk_status status = search.scratch
@@ -270,7 +288,8 @@ enum lmk_status segments_score(const struct lmk_collection *collection, struct s
 {
     const struct model_shape *shape = &collection->model->shape;
     float *scratch = malloc(model_landmark_width(shape) * sizeof *scratch);
-    struct search search = {view, shape, part, query, scratch, NULL, 1, 0};
+    struct search search = {
+        .view = view, .shape = shape, .part = part, .query = query, .scratch = scratch};
     enum lmk_status status = LMK_OK;
     if (!scratch)
         return error_memory(error, model_landmark_width(shape) * sizeof *scratch);

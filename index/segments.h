@@ -6,6 +6,7 @@
 #define INDEX_SEGMENTS_H
 
 #include "index/collection.h"
+#include "index/scope.h"
 
 struct candidate {
     uint64_t block;
@@ -27,12 +28,13 @@ enum lmk_status segments_build(struct lmk_collection *collection, uint32_t part,
 enum lmk_status segments_rebuild(struct lmk_collection *collection, const char *ann,
                                  struct lmk_error *error);
 
-/* The `wanted` best blocks for `query` (of the part's width, rotated as a far query), best first,
- * rescored with the true landmark keys; `candidates` [wanted] is the caller's. */
+/* The `wanted` best blocks of the scope (NULL: of all) for `query` (of the part's width, rotated as
+ * a far query), best first, rescored with the true landmark keys; `candidates` [wanted] is the
+ * caller's. */
 enum lmk_status segments_search(struct lmk_collection *collection, struct store_view *view,
                                 uint32_t part, const float *query, size_t wanted,
-                                struct candidate *candidates, size_t *found,
-                                struct lmk_error *error);
+                                const struct scope *scope, struct candidate *candidates,
+                                size_t *found, struct lmk_error *error);
 
 /* The scores [count] of the named blocks in `part`, from their stored landmark keys; NaN for a
  * block that has none (yet). */

@@ -148,7 +148,8 @@ class _Passage(Structure):
 class _SearchOptions(Structure):
     _fields_ = [("top", c_size_t), ("candidates", c_size_t), ("blocks", c_size_t), ("granularity", c_int),
                 ("mode", c_int), ("per_document", c_size_t), ("merge", c_bool), ("most_matches", c_uint64),
-                ("features", c_bool), ("mark", c_bool), ("verbatim", c_bool)]
+                ("where", POINTER(c_char_p)), ("where_count", c_size_t), ("features", c_bool),
+                ("mark", c_bool), ("verbatim", c_bool)]
 
 
 class _Candidate(Structure):
@@ -167,15 +168,17 @@ class _Results(Structure):
 
 class _AskOptions(Structure):
     _fields_ = [("blocks", c_size_t), ("candidates", c_size_t), ("granularity", c_int), ("mode", c_int),
-                ("most_matches", c_uint64), ("generate", c_bool), ("max_tokens", c_size_t), ("temperature", c_float),
+                ("most_matches", c_uint64), ("where", POINTER(c_char_p)), ("where_count", c_size_t),
+                ("generate", c_bool), ("max_tokens", c_size_t), ("temperature", c_float),
                 ("seed", c_uint64), ("stream", _STREAM), ("context", c_void_p), ("verbatim", c_bool)]
 
 
 class _Answer(Structure):
     _fields_ = [("text", c_char_p), ("count", c_size_t), ("passages", POINTER(_Passage)), ("timing", _Timing),
-                ("tokens", c_size_t), ("log_likelihood", c_double), ("documents_ready", c_uint64),
-                ("documents", c_uint64), ("documents_words", c_uint64), ("computed_blocks", c_uint64),
-                ("computed_tokens", c_uint64), ("computed_seconds", c_double)]
+                ("tokens", c_size_t), ("log_likelihood", c_double), ("confidence", c_double),
+                ("words", c_size_t), ("words_read", c_size_t), ("found", c_bool),
+                ("documents_ready", c_uint64), ("documents", c_uint64), ("documents_words", c_uint64),
+                ("computed_blocks", c_uint64), ("computed_tokens", c_uint64), ("computed_seconds", c_double)]
 
 
 class _ReaderOptions(Structure):
@@ -304,16 +307,20 @@ def _call(name, *arguments):
 
 
 def _set_options(options, values):
-    """Puts keywords into a structure of options; a name of an enumeration's member may be in lower case."""
+    """Puts keywords into a structure of options; a name of an enumeration's member may be in lower case, `where` is one
+    condition or several."""
     enumerations = {"mode": Mode, "granularity": Granularity, "tier": Tier}
     for name, value in values.items():
-        if name not in dict(options._fields_) or name in ("stream", "context", "features"):
+        if name not in dict(options._fields_) or name in ("stream", "context", "features", "where_count"):
             raise TypeError("there is no option %r" % name)
         if name in enumerations and isinstance(value, str):
             try:
                 value = enumerations[name][value.upper()]
             except KeyError:
                 raise ValueError("%r is no %s" % (value, name)) from None
+        if name == "where":
+            conditions = [os.fsencode(text) for text in ([value] if isinstance(value, str) else value)]
+            value, options.where_count = (c_char_p * len(conditions))(*conditions), len(conditions)
         if isinstance(value, (str, os.PathLike)):
             value = os.fsencode(value)
         setattr(options, name, value)

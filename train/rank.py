@@ -14,8 +14,8 @@ of it. The model's tensors stay as they are, and so do collections made with it.
 The fit is a conditional logistic regression: the probability of a candidate block among the candidates of its question is
 the softmax of the weighted sum of its features, and the likelihood of a question that of all blocks of its right
 documents together. The features are the two z-scores, and for each memory layer and head the block's head score less the
-mean over the candidates. The penalty on the squared weights (of features of deviation 1) is the one of the likeliest
-held-out questions. Questions are held out by the title of what they are about, in FOLDS parts.
+mean over the candidates. The penalty on the heads' squared weights (as of features of deviation 1) is the one of the
+likeliest held-out questions. Questions are held out by the title of what they are about, in FOLDS parts.
 """
 import argparse
 import os
@@ -28,7 +28,7 @@ from . import gguf
 from .json_lines import each_line, read_lines, write_lines
 
 FOLDS = 5
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
+PENALTIES = (1, 1e-1, 1e-2, 1e-3)
 LANDMARK, LEXICAL, HEADS = 0, 1, 2  # columns of the features; heads are all from HEADS on
 
 
@@ -136,12 +136,14 @@ def read_questions(data, features, documents, candidates):
 # ---- fitting
 
 class Stack:
-    """The candidates of many questions one below the other, for those that can teach: some right and some wrong."""
+    """The candidates of many questions one below the other, for those that can teach: some right and some wrong. Of the
+    features, those of heads are penalised."""
 
     def __init__(self, questions, columns, landmark_only):
+        self.penalised = np.array([column >= HEADS for column in columns])
         kept = [(q.features[s][:, columns], q.right[s]) for q in questions
                 for s in [q.landmark if landmark_only else slice(None)] if q.right[s].any() and not q.right[s].all()]
-        assert kept, "no question has its right document among the candidates"
+        assert kept, "a fifth of the questions has no right document among the candidates: give more questions"
         self.features = np.vstack([features for features, _ in kept])
         self.right = np.concatenate([right for _, right in kept])
         self.sizes = np.array([len(right) for _, right in kept])
@@ -177,23 +179,27 @@ def deviations(stack):
     return np.where(spread > 0, spread, 1)
 
 
-def fit(stack, penalty, rounds=100):
-    """Newton steps, halved until they help. -> weights of the features as they are"""
-    scale = deviations(stack)
-    cost = penalty / 2 * scale ** 2
-    weights = np.zeros(stack.features.shape[1])
-    value, right, every = stack.likelihood(weights)
+def fit(stack, penalty, weights=None, rounds=100):
+    """Newton steps from the weights given, halved until they help, as long as they help. -> weights of the features as
+    they are"""
+    cost = penalty / 2 * stack.penalised * deviations(stack) ** 2
+    weights = np.zeros(stack.features.shape[1]) if weights is None else weights
+    likelihood, right, every = stack.likelihood(weights)
+    value = likelihood - cost @ weights ** 2
     for _ in range(rounds):
         slope, curvature = stack.step(right, every)
         move = np.linalg.solve(curvature + np.diag(2 * cost + 1e-12), slope - 2 * cost * weights)
-        before = value - cost @ weights ** 2
-        for _ in range(30):
-            value, right, every = stack.likelihood(weights + move)
-            if value - cost @ (weights + move) ** 2 >= before:
+        before = value
+        for _ in range(20):
+            likelihood, right, every = stack.likelihood(weights + move)
+            value = likelihood - cost @ (weights + move) ** 2
+            if value > before:
                 break
             move /= 2
+        else:
+            break
         weights = weights + move
-        if np.abs(move * scale).max() < 1e-6:
+        if value < before + 1e-7:
             break
     return weights
 
@@ -202,28 +208,31 @@ def fold_of(question):
     return zlib.crc32(question.group.encode()) % FOLDS
 
 
-def cross_fit(questions, columns, penalty, landmark_only=False):
-    """-> weights without each fold, mean held-out logarithm of the likelihood"""
-    folds, total, count = [], 0.0, 0
-    for fold in range(FOLDS):
-        inside = [q for q in questions if fold_of(q) != fold]
-        outside = [q for q in questions if fold_of(q) == fold]
-        folds.append(fit(Stack(inside, columns, landmark_only), penalty))
-        if outside:
-            stack = Stack(outside, columns, landmark_only)
-            total += stack.likelihood(folds[-1])[0] * len(stack.sizes)
-            count += len(stack.sizes)
-    return folds, total / count
+def fit_all(stack):
+    """-> weights for each of PENALTIES, each fit beginning where the one before ended"""
+    out = []
+    for penalty in PENALTIES:
+        out.append(fit(stack, penalty, out[-1] if out else None))
+    return out
 
 
 class Fit:
-    """Weights of some columns: fitted on all questions, and without each fold."""
+    """Weights of some columns: fitted on all questions, and without each fold. The penalty is the one whose weights give the
+    questions of the folds left out the largest likelihood."""
 
     def __init__(self, questions, columns, landmark_only=False):
         self.columns, self.landmark_only = columns, landmark_only
-        fits = [(cross_fit(questions, columns, penalty, landmark_only), penalty) for penalty in PENALTIES]
-        (self.folds, self.likelihood), self.penalty = max(fits, key=lambda found: found[0][1])
-        self.weights = fit(Stack(questions, columns, landmark_only), self.penalty)
+        folds, likelihoods = [], np.zeros(len(PENALTIES))
+        for fold in range(FOLDS):
+            inside = Stack([q for q in questions if fold_of(q) != fold], columns, landmark_only)
+            outside = Stack([q for q in questions if fold_of(q) == fold], columns, landmark_only)
+            folds.append(fit_all(inside))
+            likelihoods += [outside.likelihood(weights)[0] * len(outside.sizes) for weights in folds[-1]]
+        best = int(np.argmax(likelihoods))
+        every = Stack(questions, columns, landmark_only)
+        self.penalty, self.likelihood = PENALTIES[best], likelihoods[best] / len(every.sizes)
+        self.folds = [weights[best] for weights in folds]
+        self.weights = fit(every, self.penalty, np.mean(self.folds, 0))
 
 
 # ---- measures

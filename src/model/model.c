@@ -1,5 +1,6 @@
 #include "src/model/model_parts.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ static enum lmk_status read_names(struct lmk_model *model, struct lmk_error *err
     gguf_string(file, "general.name", &name);
     gguf_string(file, "landmark.prompt.question", &prompt);
     gguf_bool(file, "landmark.can_answer", &model->can_answer);
+    model->answer_threshold = NAN;
     enum lmk_status status = copy_string(&model->name, name, error);
     if (!status)
         status = copy_string(&model->question_prompt, prompt, error);
@@ -28,6 +30,12 @@ static enum lmk_status read_names(struct lmk_model *model, struct lmk_error *err
                            "Export the model again "
                            "with it.",
                            gguf_path(file), placeholder);
+    if (!status && gguf_has(file, "landmark.answer.threshold") &&
+        (!gguf_f32(file, "landmark.answer.threshold", &model->answer_threshold) ||
+         !(model->answer_threshold >= 0 && model->answer_threshold <= 1)))
+        status = error_set(error, LMK_MODEL,
+                           "%s: key landmark.answer.threshold must be a number from 0 to 1.",
+                           gguf_path(file));
     return status;
 }
 

@@ -55,6 +55,7 @@ struct lmk_model {
     char *name;            /* general.name */
     char *question_prompt; /* landmark.prompt.question, holds "{question}" */
     bool can_answer;
+    float answer_threshold; /* landmark.answer.threshold, 0 to 1; NaN: the file has none */
     struct rank_weights rank;
     struct weight embedding, output; /* [V][D]; the same data where they are tied */
     float *output_norm;              /* [D] */

@@ -34,6 +34,17 @@ item = json.load(open("1.json"))
 print(type(item["answer"]).__name__, 0 <= item["answer_tokens"] <= 20, item["answer_log_likelihood"] < 0)'
 "$LMK" ask -c a.lmk --generate "Who was hanged?" | grep -ac '^Answer: '
 "$LMK" ask -c a.lmk --generate --no-generate "Who was hanged?" | grep -ac '^Answer: '
+echo "---- an answer without support is not found"
+"$LMK" ask -c a.lmk --generate --max-tokens 20 "Who was hanged?" >found.txt 2>err
+echo "exit $?"
+cat err
+sed -n -e 's/^\(Answer: not found (the model.s guess: \).*/\1.../p' -e 's/confidence 0[.][0-9]*; [0-9]* of [0-9]* words/confidence C; N of M words/p' found.txt
+/usr/bin/python3 -c '
+import json, math
+item = json.load(open("1.json"))
+support = item["support"]
+print(support["found"], abs(support["confidence"] - math.exp(item["answer_log_likelihood"])) < 1e-9, support["words_read"] <= support["words"])'
+grep -c '^  “' found.txt
 echo "---- a temperature: the seed decides"
 for seed in 1 1 2; do
     "$LMK" ask -c a.lmk --generate --json --temperature 2 --seed $seed "Who was hanged?" | show value answer >seed$seed.new

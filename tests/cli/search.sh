@@ -20,7 +20,7 @@ echo "---- plain, five of them"
 cat err
 grep -c '^[0-9]*\. .*  (score -*[0-9.]*)$' plain.txt
 grep -c '^   books/.*, bytes [0-9]*-[0-9]*$' plain.txt
-awk 'length($0) > 80 && !/^[0-9]+\. / && !/bytes/ { print "too long: " $0 }' plain.txt
+sed 's/[»«]/"/g' plain.txt | awk 'length($0) > 80 && !/^[0-9]+\. / && !/bytes/ { print "too long: " $0 }'
 echo "---- the same order in both, and with other threads"
 "$LMK" search -c a.lmk --top 5 "Who killed John Jago?" | sed -n 's/^   books\/\(.*\), bytes \([0-9]*\)-\([0-9]*\)$/\1 \2 \3/p' >one
 "$LMK" search -c a.lmk --top 5 --json "Who killed John Jago?" | show ranking | cmp - one

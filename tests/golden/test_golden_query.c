@@ -115,8 +115,8 @@ static void search(struct fixture *f)
     sequence_pooled_query(f->first_pass, pooled);
     f->ranked = calloc(f->block_count, sizeof *f->ranked);
     size_t found;
-    must(segments_search(f->collection, f->view, SEGMENT_JOINT, pooled, f->block_count, f->ranked,
-                         &found, &error),
+    must(segments_search(f->collection, f->view, SEGMENT_JOINT, pooled, f->block_count, NULL,
+                         f->ranked, &found, &error),
          &error);
     assert_int_equal(found, f->block_count);
     free(pooled);

@@ -88,9 +88,12 @@ class Queries(unittest.TestCase):
 
     def program(self, command, *arguments):
         environment = dict(os.environ, XDG_CONFIG_HOME=self.folder.name)
-        output = subprocess.run([os.path.join(BUILD, "lmk"), command, "-q", "--json", "-c", self.path, *arguments],
-                                check=True, capture_output=True, env=environment).stdout
-        return [json.loads(line) for line in output.splitlines()]
+        run = subprocess.run([os.path.join(BUILD, "lmk"), command, "-q", "--json", "-c", self.path, *arguments],
+                             capture_output=True, env=environment)
+        result = [json.loads(line) for line in run.stdout.splitlines()]
+        found = all(item.get("support", {"found": True})["found"] for item in result)
+        self.assertEqual(run.returncode, 0 if found else lmk.Status.NOT_FOUND)
+        return result
 
     def test_index(self):
         self.assertEqual((self.report.files, self.report.documents_added, self.report.files_skipped), (3, 3, 0))
@@ -132,6 +135,16 @@ class Queries(unittest.TestCase):
             results = collection.results("zebra")
             self.assertEqual((results.documents, results.documents_words), (3, 3))
             self.assertGreater(results.timing.total, 0)
+
+    def test_where(self):
+        with lmk.Collection(self.path) as collection:
+            for where in ("path~giraffe", ["path~giraffe"], ("path~tale", "path~GIRAFFE")):
+                found = collection.search("slept all day", where=where)
+                self.assertEqual({os.path.basename(passage.path) for passage in found}, {"giraffe tale.txt"})
+            self.assertEqual(collection.search("zebra", where="author=nobody"), [])
+            with self.assertRaises(lmk.Error) as caught:
+                collection.search("zebra", where="colour=red")
+            self.assertEqual(caught.exception.status, lmk.Status.USAGE)
 
     def test_marks_count_bytes(self):
         with lmk.Collection(self.path) as collection:
@@ -180,6 +193,11 @@ class Queries(unittest.TestCase):
             self.assertLessEqual(spoken.tokens, 12)
             (theirs,) = self.program("ask", "--k", "3", "--generate", "--max-tokens", "12", "Who slept?")
             self.assertEqual(spoken.text, theirs["answer"])
+            self.assertTrue(quiet.found)
+            self.assertEqual(theirs["support"]["found"], spoken.found)
+            self.assertAlmostEqual(theirs["support"]["confidence"], spoken.confidence, 4)
+            self.assertEqual({p.title for p in collection.ask("Who slept?", where="path~walrus").passages},
+                             {p.title for p in collection.search("walrus", mode="lexical")})
             first = []
             stopped = collection.ask("Who slept?", generate=True, stream=lambda text: first.append(text) or False)
             self.assertEqual("".join(first), stopped.text)

@@ -502,6 +502,8 @@ static void test_generate(void **state)
     assert_string_equal(answer->text, text + strspn(text, " "));
     assert_string_equal(streamed.text, answer->text);
     assert_true(fabs(answer->log_likelihood - expected.log_likelihood) < 1e-3);
+    assert_true(fabs(answer->confidence - exp(expected.log_likelihood)) < 1e-3);
+    assert_int_equal(answer->found, answer->words && 2 * answer->words_read >= answer->words);
     check_answer(&steps, &expected, answer);
     lmk_answer_free(answer);
     /* The caller stops it. */

@@ -72,7 +72,7 @@ static void open_fixture(struct fixture *f, size_t which, enum lmk_granularity k
         assert_true(++f->block_count < MOST_BLOCKS);
     assert_true(f->block_count > 30 && f->block_count <= 64);
     if (memory_open(&f->memory, models[which], f->view, &error) ||
-        granularity_open(&f->granularity, f->collection, f->view, f->memory, kind, k, &error))
+        granularity_open(&f->granularity, f->collection, f->view, f->memory, NULL, kind, k, &error))
         fail_msg("%s", error.message);
     assert_int_equal(granularity_selector(f->granularity)->k, k);
 }
@@ -269,7 +269,8 @@ static void test_reading_everything(void **state)
     free(expected);
 }
 
-/* Where only landmarks are kept, keys and values are computed again, and the same blocks are read. */
+/* Where only landmarks are kept, keys and values are computed again, and the same blocks are read.
+ */
 static void test_without_keys(void **state)
 {
     (void)state;

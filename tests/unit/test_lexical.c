@@ -215,8 +215,8 @@ static void search(const char *text, uint64_t most_matches, struct answer *answe
     struct lexical_query query;
     struct lexical *lexical = words();
     must(lexical_begin(lexical, text, &query, &error), &error);
-    must(lexical_search(lexical, &query, MOST_BLOCKS, most_matches, answer->hits, &answer->count,
-                        &answer->statistics, &error),
+    must(lexical_search(lexical, &query, MOST_BLOCKS, most_matches, NULL, answer->hits,
+                        &answer->count, &answer->statistics, &error),
          &error);
     for (size_t b = 0; b < twin.count; b++) { /* one by one, the same */
         double score, listed = 0;
@@ -451,9 +451,10 @@ static void test_most_matches(void **state)
 {
     (void)state;
     build("most.lmk");
-    struct answer full, some;
+    struct answer full, some, frogs;
     search("cat dog frog", 0, &full);
-    search("cat dog frog", 5, &some);
+    search("frog", 0, &frogs);
+    search("cat dog frog", frogs.count, &some);
     assert_true(some.count > 0 && some.count < full.count);
     for (size_t i = 0; i < some.count; i++) {
         const struct twin_block *block = &twin.blocks[some.hits[i].block];
@@ -465,9 +466,21 @@ static void test_most_matches(void **state)
     }
     assert_true(fabs(some.statistics.mean - full.statistics.mean) < 0.02 * full.statistics.mean);
     assert_true(fabs(some.statistics.deviation / full.statistics.deviation - 1) < 0.25);
-    /* A word that is nowhere chooses nothing, so the next one does. */
-    search("xyzzy cat dog", 5, &some);
-    assert_true(some.count > 20);
+    /* A word that is nowhere chooses nothing, so the next one does: in as many blocks as allowed,
+     * from all parts of the collection, with their full scores. */
+    search("xyzzy frog", 5, &some);
+    assert_true(frogs.count > 8 && some.count >= 4 && some.count <= 5);
+    uint64_t first = UINT64_MAX, last = 0;
+    for (size_t i = 0; i < some.count; i++) {
+        uint64_t b = some.hits[i].block;
+        first = b < first ? b : first;
+        last = b > last ? b : last;
+        double score = twin_bm25(&twin.blocks[b], TERMS("frog"));
+        assert_true(has(&twin.blocks[b], "frog") &&
+                    fabs(some.hits[i].score - score) < 0.1 * score); /* the weight is estimated */
+    }
+    assert_true(last - first > twin.count / 2);
+    assert_true(fabs(some.statistics.mean / frogs.statistics.mean - 1) < 0.4);
     search("cat dog frog", 1000, &some); /* enough for all */
     assert_int_equal(some.count, full.count);
     assert_memory_equal(some.hits, full.hits, full.count * sizeof *full.hits);

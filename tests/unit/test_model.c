@@ -289,6 +289,25 @@ static void refuse_weight(const char *name, float value)
     refuse(with_keys(&keys, 1), name);
 }
 
+static void test_answer_threshold(void **state)
+{
+    (void)state;
+    struct lmk_model *model = open_model(TINY);
+    struct gguf_image keys = {0};
+    struct lmk_error error;
+    assert_true(isnan(model->answer_threshold));
+    lmk_model_close(model);
+    image_float(&keys, "landmark.answer.threshold", 0.75f);
+    struct gguf_image image = with_keys(&keys, 1);
+    assert_int_equal(open_image(&model, &image, &error), LMK_OK);
+    assert_true(model->answer_threshold == 0.75f);
+    lmk_model_close(model);
+    check_change(image, false);
+    refuse_weight("landmark.answer.threshold", 1.5f);
+    refuse_weight("landmark.answer.threshold", -0.1f);
+    refuse_weight("landmark.answer.threshold", NAN);
+}
+
 static void refuse_weights(const char *name, const float *values, uint64_t count)
 {
     struct gguf_image keys = {0};
@@ -384,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_flipped_bytes),
         cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_rank_weights),
+        cmocka_unit_test(test_answer_threshold),
         cmocka_unit_test(test_rank_weights_that_do_not_fit),
         cmocka_unit_test(test_question),
         cmocka_unit_test(test_verbatim),

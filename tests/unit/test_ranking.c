@@ -90,7 +90,7 @@ static void compute(struct scores *scores, const char *text)
     }
     must(lexical_of(collection, &lexical, &error), &error);
     must(lexical_begin(lexical, text, &words, &error), &error);
-    must(lexical_search(lexical, &words, MOST_BLOCKS, 0, hits, &found, &statistics, &error),
+    must(lexical_search(lexical, &words, MOST_BLOCKS, 0, NULL, hits, &found, &statistics, &error),
          &error);
     lexical_end(lexical, &words);
     for (size_t i = 0; i < found; i++)

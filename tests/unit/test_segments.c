@@ -186,7 +186,8 @@ static void check_search(struct mirror *mirror, uint32_t part, size_t wanted)
     bool seen[MOST_BLOCKS] = {false};
     struct lmk_error error;
     struct store_view *view = scratch_view(mirror->collection);
-    must(segments_search(mirror->collection, view, part, query, wanted, candidates, &found, &error),
+    must(segments_search(mirror->collection, view, part, query, wanted, NULL, candidates, &found,
+                         &error),
          &error);
     store_view_end(view);
     assert_int_equal(found, count < wanted ? count : wanted);
@@ -386,7 +387,7 @@ static void test_approximate(void **state)
     for (size_t round = 0; round < 20; round++) {
         float *query = random_normals(&mirror.random, width, 1);
         rank_all(&mirror, SEGMENT_JOINT, query, expected);
-        must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 10, found, &count,
+        must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 10, NULL, found, &count,
                              &error),
              &error);
         assert_int_equal(count, 10);
@@ -424,7 +425,8 @@ static void test_effort(void **state)
     struct store_view *view = scratch_view(mirror.collection);
     struct candidate found[10];
     size_t count;
-    must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 10, found, &count, &error),
+    must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 10, NULL, found, &count,
+                         &error),
          &error);
     assert_int_equal(mirror.collection->probes, 1);
     store_view_end(view);
@@ -480,8 +482,8 @@ static void test_damaged_file(void **state)
     struct candidate candidate;
     size_t found, problems = 0;
     float *query = random_normals(&mirror.random, model_landmark_width(&model->shape), 1);
-    assert_int_equal(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 1, &candidate,
-                                     &found, &error),
+    assert_int_equal(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 1, NULL,
+                                     &candidate, &found, &error),
                      LMK_CORRUPT);
     assert_non_null(strstr(error.message, record.name));
     uint64_t checked;

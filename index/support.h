@@ -1,0 +1,12 @@
+/* Whether what was read supports an answer. */
+#ifndef INDEX_SUPPORT_H
+#define INDEX_SUPPORT_H
+
+#include "src/model/model.h"
+
+/* Fills `words`, `words_read`, `confidence` and `found` of an answer whose text, log-likelihood and
+ * passages are there. Without a text (none was to be written) nothing is claimed, and it counts as
+ * found. */
+void support_judge(struct lmk_answer *answer, const struct lmk_model *model);
+
+#endif
