@@ -45,6 +45,7 @@ PARTS = ("reading", "retrieval", "answers", "language", "perplexity")
 SOURCES = ("squad-split", "squad-sample", "squad-sentences", "fairytaleqa")
 CONTEXT = 32
 CANDIDATES = 100    # blocks that exact attention ranks
+FITTED = 100        # questions that weights are fitted on, at least
 READ = 8            # blocks that an answer reads
 ANSWER = 16         # tokens of an answer at most
 
@@ -247,10 +248,10 @@ def retrieval(trainer, collection, asked, tokenizer, teacher, pieces):
     reordered = np.full_like(both, -np.inf)
     np.put_along_axis(reordered, candidates, attention.sum((2, 3)), 1)
     out["attention over the sum's best"] = hits(reordered, spans)
-    weighted = fitted_scores(z_scored(landmark), z_scored(lexical), attention, candidates, spans,
-                             [str(passage) for _, passage, _ in asked])
-    for name, values in weighted.items():
-        out[name] = hits(values, spans)
+    if len(asked) >= FITTED:
+        weighted = fitted_scores(z_scored(landmark), z_scored(lexical), attention, candidates, spans,
+                                 [str(passage) for _, passage, _ in asked])
+        out.update((name, hits(values, spans)) for name, values in weighted.items())
     if teacher:
         text = [tokenizer.decode([NEWLINE] + [int(i) for i in row if i > 4])[1:] for row in blocks]
         embedded = teacher.embed(padded([pieces.encode(t, 128) for t in text], 128))
