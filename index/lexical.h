@@ -86,9 +86,10 @@ struct lexical_statistics {
  * `most_matches` 0: every block that has any of the words is scored, which is BM25 in full. Else
  * only the rarest words, as many as lie in at most so many blocks together (at least one word),
  * choose blocks; the others add to the scores of the best of these, but bring no blocks of their
- * own, and their part in the statistics is estimated from a sample. Where even the rarest word is in
- * more blocks, so many of these, spread over the collection, are all that is scored. In a scope of at most so many
- * blocks all words choose. B and n are of the whole collection, whatever the scope. */
+ * own, and their part in the statistics is estimated from a sample. Where even the rarest word is
+ * in more blocks, so many of these, spread over the collection, are all that is scored. In a scope
+ * of at most so many blocks all words choose. B and n are of the whole collection, whatever the
+ * scope. */
 enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *query, size_t wanted,
                                uint64_t most_matches, const struct scope *scope,
                                struct lexical_hit *hits, size_t *found,

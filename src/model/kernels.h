@@ -21,7 +21,6 @@ void kernel_gated_silu(const float *gate, const float *up, size_t count, float *
 /* sum[i] += addend[i] */
 void kernel_add(const float *addend, size_t count, float *sum);
 
-
 /* Inner product, summed in float32 over several lanes. */
 float kernel_dot(const float *left, const float *right, size_t count);
 

@@ -18,7 +18,7 @@ struct archive_reader;
 bool archive_begins(struct slice bytes);
 
 /* `bytes` and `path` (for messages) must stay until the end. LMK_INPUT, LMK_MEMORY. */
-enum lmk_status archive_reader_open(struct archive_reader **reader, struct slice bytes,
+enum lmk_status archive_reader_open(struct archive_reader **result, struct slice bytes,
                                     const char *path, struct lmk_error *error);
 void archive_reader_close(struct archive_reader *reader); /* NULL is fine */
 

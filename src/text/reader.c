@@ -411,6 +411,7 @@ static enum lmk_status read_with_opf(struct source *source, struct lmk_error *er
         return status;
     source->opf = &opf;
     status = source_read(source, error);
+    source->opf = NULL;
     opf_release(&opf);
     return status;
 }

@@ -636,9 +636,8 @@ static void test_landmarks_only(void **state)
     for (size_t i = 0; i < answer->count; i++) {
         assert_int_equal(answer->passages[i].block, expected->passages[i].block);
         assert_true(fabs(answer->passages[i].share - expected->passages[i].share) < 1e-2);
-        assert_true(
-            fabs(answer->passages[i].attention_score - expected->passages[i].attention_score) <
-            1e-2);
+        assert_true(fabs(answer->passages[i].attention_score -
+                         expected->passages[i].attention_score) < 1e-2);
     }
     lmk_answer_free(expected);
     lmk_answer_free(answer);
