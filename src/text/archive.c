@@ -1,5 +1,7 @@
 #include "src/text/archive.h"
 
+#include "src/text/compression.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdio.h>
@@ -25,13 +27,6 @@ bool archive_begins(struct slice bytes)
            (bytes.size >= 512 && !memcmp(bytes.text + 257, "ustar", 5));
 }
 
-static enum lmk_status damaged(const struct archive_reader *reader, struct lmk_error *error)
-{
-    const char *reason = archive_error_string(reader->archive);
-    return error_set(error, LMK_INPUT, "%s is damaged: it cannot be unpacked (%s).", reader->path,
-                     reason ? reason : "no reason given");
-}
-
 enum lmk_status archive_reader_open(struct archive_reader **result, struct slice bytes,
                                     const char *path, struct lmk_error *error)
 {
@@ -43,14 +38,11 @@ enum lmk_status archive_reader_open(struct archive_reader **result, struct slice
     }
     reader->path = path;
     reader->packed = bytes.size;
-    archive_read_support_filter_gzip(reader->archive);
-    archive_read_support_filter_bzip2(reader->archive);
-    archive_read_support_filter_xz(reader->archive);
-    archive_read_support_filter_zstd(reader->archive);
+    compression_support(reader->archive);
     archive_read_support_format_tar(reader->archive);
     archive_read_support_format_zip(reader->archive);
     if (archive_read_open_memory(reader->archive, bytes.text, bytes.size)) {
-        enum lmk_status status = damaged(reader, error);
+        enum lmk_status status = compression_damaged(reader->archive, reader->path, error);
         archive_reader_close(reader);
         return status;
     }
@@ -104,7 +96,7 @@ enum lmk_status archive_reader_next(struct archive_reader *reader, const char **
         if (code == ARCHIVE_EOF)
             return LMK_OK;
         if (code < ARCHIVE_WARN)
-            return damaged(reader, error);
+            return compression_damaged(reader->archive, reader->path, error);
         if (++reader->members > ARCHIVE_MEMBERS_MAX)
             return error_set(
                 error, LMK_INPUT,

@@ -94,8 +94,3 @@ enum lmk_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32
     }
     return LMK_OK;
 }
-
-size_t tokenizer_size(const struct tokenizer *tokenizer)
-{
-    return tokenizer->table.count;
-}

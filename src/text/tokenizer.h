@@ -53,8 +53,8 @@ void tokenizer_close(struct tokenizer *tokenizer);
 enum lmk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,
                                  bool prefix_space, struct buffer *ids, struct lmk_error *error);
 
-/* The bytes that one id (below tokenizer_size) stands for: a space for U+2581, none for control
- * pieces. Not NUL-terminated, valid while the tokenizer lives. */
+/* The bytes that one id (below the size of the vocabulary) stands for: a space for U+2581, none for
+ * control pieces. Not NUL-terminated, valid while the tokenizer lives. */
 const char *tokenizer_bytes(const struct tokenizer *tokenizer, uint32_t id, size_t *size);
 
 /* Appends the text of `count` ids; `drop_prefix_space`: without the space that encoding put first.
@@ -62,7 +62,5 @@ const char *tokenizer_bytes(const struct tokenizer *tokenizer, uint32_t id, size
 enum lmk_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
                                  size_t count, bool drop_prefix_space, struct buffer *text,
                                  struct lmk_error *error);
-
-size_t tokenizer_size(const struct tokenizer *tokenizer);
 
 #endif

@@ -1,5 +1,7 @@
 #include "src/text/unpack.h"
 
+#include "src/text/compression.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdint.h>
@@ -15,25 +17,15 @@ struct unpacker {
     uint64_t packed, unpacked;
 };
 
-static enum lmk_status damaged(const struct unpacker *unpacker, struct lmk_error *error)
-{
-    const char *reason = archive_error_string(unpacker->archive);
-    return error_set(error, LMK_INPUT, "%s is damaged: it cannot be unpacked (%s).", unpacker->path,
-                     reason ? reason : "no reason given");
-}
-
 static enum lmk_status start(struct unpacker *unpacker, struct slice bytes, struct lmk_error *error)
 {
     struct archive *archive = unpacker->archive;
     struct archive_entry *entry;
-    archive_read_support_filter_gzip(archive);
-    archive_read_support_filter_bzip2(archive);
-    archive_read_support_filter_xz(archive);
-    archive_read_support_filter_zstd(archive);
+    compression_support(archive);
     archive_read_support_format_raw(archive);
     if (archive_read_open_memory(archive, bytes.text, bytes.size) ||
         archive_read_next_header(archive, &entry))
-        return damaged(unpacker, error);
+        return compression_damaged(unpacker->archive, unpacker->path, error);
     return LMK_OK;
 }
 
@@ -77,7 +69,7 @@ enum lmk_status unpacker_next(struct unpacker *unpacker, struct slice *piece,
     if (code == ARCHIVE_EOF)
         return LMK_OK;
     if (code < ARCHIVE_WARN)
-        return damaged(unpacker, error);
+        return compression_damaged(unpacker->archive, unpacker->path, error);
     unpacker->unpacked += size;
     if (unpacker->unpacked > SIZE_ALWAYS_FINE && unpacker->unpacked / RATIO_MAX > unpacker->packed)
         return error_set(error, LMK_INPUT,
