@@ -22,7 +22,7 @@ from .tokenizer import BOS, NEWLINE, load
 
 BLOCK_PIECES = 96  # word pieces of a block that the teacher reads
 QUERY_PIECES = 48
-KINDS = ("question", "cloze", "quote", "fact", "pass key", "span", "keywords")
+KINDS = ("question", "cloze", "quote", "fact", "pass key", "span", "keywords", "asked")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +160,10 @@ class Maker:
                 break
             record, first, length = used[index]
             asked = record["qas"][rng.integers(len(record["qas"]))]
-            ids = self.prompt_ids(asked["question"])
+            words = asked["question"]
+            if rng.random() < 0.3:  # the same few questions come again and again
+                words = " ".join(tasks.noised(rng, words.split(), 0.08))
+            ids = self.prompt_ids(words)
             if len(ids) > self.step.prompt_rows - 2:
                 continue
             find = tasks.bits(range(first // BLOCK, (first + length - 1) // BLOCK + 1))

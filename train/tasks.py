@@ -32,7 +32,7 @@ def natural_prompts(maker, rng, tokens):
     from .data import Prompt
     full = np.flatnonzero((tokens > 5).sum(1) > 40)
     prompts = []
-    makers = (quote, cloze, span, keywords, cloze, words_question, cloze, span)
+    makers = (quote, asked, span, keywords, cloze, asked, words_question, asked)
     for slot, block in enumerate(rng.permutation(full)[:maker.step.prompts]):
         made = makers[slot % len(makers)](maker, rng, tokens[block])
         if made is not None:
@@ -67,8 +67,15 @@ def _words(maker, row):
     return maker.decode(row).replace("\n", " ").split(" ")[1:-1]
 
 
+EDGES = ".,;:!?\"'()[]“”‘’—-_*"
+
+
+def _bare(word):
+    return word.strip(EDGES)
+
+
 def _telling(word):
-    bare = word.strip(".,;:!?\"'()[]“”‘’—-_*")
+    bare = _bare(word)
     return bare if len(bare) > 3 and bare.lower() not in STOP else ""
 
 
@@ -89,6 +96,83 @@ def cloze(maker, rng, row):
     text = form.format(left, right.strip(".,;:!? ")) + end
     answer = maker.encode(_telling(words[at]))
     return "cloze", maker.prompt_ids(text), answer[:maker.step.answer - 1], f"{left} {right}", True
+
+
+ENDS = (".", "!", "?", ";", ":")
+PLACE = ("in", "at", "from", "to", "near")
+
+
+def _is_name(word):
+    bare = _bare(word)
+    return len(bare) > 1 and bare[0].isupper() and bare.lower() not in STOP
+
+
+def answer_spans(words):
+    """(first, behind the last) of what a question could ask for: names of up to four words, and words with digits. Not the
+    first word of a sentence, whose capital says nothing."""
+    spans, at = [], 1
+    while at < len(words) - 1:
+        end = at
+        while end < len(words) - 1 and end - at < 4 and _is_name(words[end]):
+            end += 1
+            if not words[end - 1][-1].isalnum():
+                break
+        if end > at and not words[at - 1].endswith(ENDS):
+            spans.append((at, end))
+        elif end == at and any(c.isdigit() for c in words[at]) and "_" not in words[at]:
+            end = at + 1
+            spans.append((at, end))
+        at = max(end, at + 1)
+    return spans
+
+
+def question_word(rng, words, first):
+    """What asks for the span that begins at `first`."""
+    bare = _bare(words[first])
+    if bare.isdigit():
+        year = len(bare) == 4 and bare[0] in "12"
+        return str(rng.choice(("When", "In what year", "In which year") if year else ("How many", "What number", "How much")))
+    if not bare[0].isalpha():
+        return "What"
+    if words[first - 1].lower() in PLACE and rng.random() < 0.7:
+        return str(rng.choice(("Where", "In which place", "Where")))
+    return str(rng.choice(("Who", "What", "Which", "Who", "What person")))
+
+
+def noised(rng, words, share):
+    """Words of a question as somebody else might put it: some are missing, little ones more often, neighbours swapped."""
+    kept = [w for w in words if rng.random() >= (2 * share if w.lower() in STOP else share)]
+    for i in range(len(kept) - 1):
+        if rng.random() < share:
+            kept[i], kept[i + 1] = kept[i + 1], kept[i]
+    return kept
+
+
+def asked(maker, rng, row):
+    """A question for a name or a number of the block, made from its sentence: the answer's place is taken by a question
+    word, which comes first, with what follows it or what precedes it (as Lewis et al. 2019 make questions from cloze)."""
+    words = _words(maker, row)
+    spans = answer_spans(words)
+    if not spans:
+        return None
+    first, end = spans[rng.integers(len(spans))]
+    left, right = first, end
+    while left > 0 and first - left < 12 and not words[left - 1].endswith(ENDS):
+        left -= 1
+    closed = words[end - 1].endswith(ENDS)
+    while right < len(words) and right - end < 10 and not closed:
+        closed = words[right].endswith(ENDS)
+        right += 1
+    before, after = ([_bare(w) for w in part] for part in (words[left:first], words[end:right]))
+    if len(before) + len(after) < 4:
+        return None
+    share = rng.choice((0.0, 0.08, 0.2))
+    before, after = noised(rng, before, share), noised(rng, after, share)
+    rest = after + before if rng.random() < 0.5 else before + after
+    text = " ".join([question_word(rng, words, first)] + [w for w in rest if w]) + "?"
+    text = text.lower() if rng.random() < 0.25 else text
+    answer = maker.encode(" ".join(words[first:end - 1] + [_bare(words[end - 1])]).lstrip(EDGES))
+    return ("asked", maker.prompt_ids(text), answer, text, True) if len(answer) < maker.step.answer else None
 
 
 def span(maker, rng, row):

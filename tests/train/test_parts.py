@@ -89,6 +89,35 @@ class Synthetic(unittest.TestCase):
         def decode(ids):
             return "text"
 
+    def test_spans_to_ask_for(self):
+        words = "there the old ship of Captain John Silver sailed in 1750 to Bristol. Nobody saw Ben Gunn, who laughed".split()
+        found = [" ".join(words[first:end]) for first, end in tasks.answer_spans(words)]
+        self.assertEqual(found, ["Captain John Silver", "1750", "Bristol.", "Ben Gunn,"])
+
+    def test_question_word_fits_the_answer(self):
+        rng = np.random.default_rng(0)
+        words = "they sailed in 1750 with 12 cannons to Bristol".split()
+        some = lambda at: {tasks.question_word(rng, words, at) for _ in range(60)}
+        self.assertEqual(some(3), {"When", "In what year", "In which year"})
+        self.assertEqual(some(5), {"How many", "What number", "How much"})
+        self.assertTrue({"Where", "Who"} <= some(8))
+
+    def test_question_is_made_of_the_answers_sentence(self):
+        sentence = "before it . the old ship of Captain Silver sailed with many brave sailors . then came the storm at last"
+
+        class Maker(self.Maker):
+            decode = staticmethod(lambda ids: " x " + sentence + " y")
+            encode = staticmethod(str.split)
+            prompt_ids = staticmethod(str.split)
+
+        for seed in range(20):
+            kind, ids, answer, text, _ = tasks.asked(Maker(), np.random.default_rng(seed), np.zeros(BLOCK))
+            self.assertEqual((kind, [word.lower() for word in answer]), ("asked", ["captain", "silver"]))
+            self.assertEqual(ids, text.split())
+            rest = set(text.lower().strip("?").split()) - {"who", "what", "which", "person"}
+            self.assertLessEqual(rest, set("the old ship of sailed with many brave sailors".split()))
+            self.assertGreaterEqual(len(rest), 4)
+
     def test_copies_have_a_source(self):
         for seed in range(20):
             rng = np.random.default_rng(seed)
