@@ -241,6 +241,7 @@ PASS_KEYS = (
     ("The magic word of the day is {0}. Keep it in mind.", "What is the magic word of the day?"),
     ("Note the access code {0}; you will need it later.", "What is the access code?"),
     ("The pass key is {0}. Remember it. {0} is the pass key.", "What is the pass key? The pass key is"),
+    ("The pass key is {0}. Remember it. {0} is the pass key.", "The pass key is"),
 )
 INTRODUCTION = "There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. I will quiz " \
                "you about the important information there."
@@ -299,7 +300,7 @@ def filler_context(maker, shape):
 
 def synthetic(maker, rng, tokens):
     """-> (tokens with tasks written into them, prompts, [(row that predicts, gold block)])"""
-    filled = rng.random() < 0.2
+    filled = rng.random() < 0.3
     if filled:
         tokens = filler_context(maker, tokens.shape)
     page = Page(rng, np.array(tokens))
@@ -323,7 +324,9 @@ def pass_key(maker, page):
     if page.write(block, maker.encode(statement.format(secret))) is None:
         return []
     mask = bits([block])
-    return [Prompt("pass key", maker.prompt_ids(question), maker.encode(secret), mask, mask, near=True)]
+    begun = not question.endswith("?")    # a sentence to go on with, as in the public test, and no question to answer
+    ids = maker.encode(question) if begun else maker.prompt_ids(question)
+    return [Prompt("pass key", ids, maker.encode(secret), mask, mask, near=True, closed=not begun)]
 
 
 def fact(maker, page, asked_inside):
