@@ -61,11 +61,14 @@ const struct option_row option_rows[] = {
     {'A', "ann", "FACTORY", "index reindex eval retrieval qa passkey needle ",
      "the FAISS index, of a new collection or a rebuilt one (default: auto, by size)"},
     {'R', "repair", NULL, "verify ", "make again what is damaged and can be: all but texts"},
-    {OPTION_FIRST, "first", "PATTERN", "index ",
+    {OPTION_FROM, "from", "FILE", "reindex ",
+     "the model that the collection was indexed with, where the new one has another vocabulary"},
+    {OPTION_FIRST, "first", "PATTERN", "index reindex ",
      "run the model first over documents whose path or title this fits, or is a part of"},
-    {OPTION_FOR, "for", "TIME", "index ",
+    {OPTION_FOR, "for", "TIME", "index reindex ",
      "stop after 90s, 30m or 2h; the same command goes on from there"},
-    {OPTION_NICE, "nice", NULL, "index ", "leave the processor to other programs that want it"},
+    {OPTION_NICE, "nice", NULL, "index reindex ",
+     "leave the processor to other programs that want it"},
     {'P', "prune", NULL, "index ", "remove what has gone from the folders and files given"},
     {'X', "strict", NULL, "index ", "exit code 3 where something could not be read"},
     {'t', "threads", "N",
@@ -163,8 +166,8 @@ bool command_takes(const struct command *command, const struct option_row *row)
 static bool is_setting(const struct option_row *row)
 {
     return row->letter != OPTION_OPEN && row->letter != OPTION_PICTURE &&
-           strcmp(row->commands, "*") && strcmp(row->commands, "help ") &&
-           strncmp(row->commands, "eval ", 5);
+           row->letter != OPTION_FROM && strcmp(row->commands, "*") &&
+           strcmp(row->commands, "help ") && strncmp(row->commands, "eval ", 5);
 }
 
 /* What an evaluation measures is the same for every user, and not made in anybody's collection. */
@@ -345,6 +348,9 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
         return end != text && !*end && arguments->temperature >= 0 && arguments->temperature <= 100;
     case OPTION_OPENER:
         arguments->opener = text;
+        return text[0];
+    case OPTION_FROM:
+        arguments->from = text;
         return text[0];
     case OPTION_FIRST:
         arguments->first = text;

@@ -41,6 +41,7 @@ struct arguments {
     enum lmk_tier tier;
     bool tier_given;
     const char *ann;   /* NULL: not given; "": by size */
+    const char *from;  /* the model of the collection before, or NULL */
     const char *first; /* NULL: in order */
     double seconds;    /* 0: no limit */
     float temperature;
@@ -82,6 +83,7 @@ enum {
     OPTION_READER_MODEL,
     OPTION_READER_WAIT,
     OPTION_PICTURE,
+    OPTION_FROM,
     OPTION_FIRST,
     OPTION_FOR,
     OPTION_NICE

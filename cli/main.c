@@ -48,9 +48,15 @@ const struct command commands[] = {
      "It needs as much free space as the collection is large without what was removed, which it "
      "says first.\n"
      "Searches go on meanwhile; interrupted at any time, nothing has changed."},
-    {"reindex", command_reindex, "", "build the landmark index of a collection anew",
-     "--ann names the FAISS index to build, such as \"Flat\", \"HNSW32\" or \"IVF1024,SQ8\", or "
-     "\"auto\"."},
+    {"reindex", command_reindex, "", "build a collection anew for another model or index",
+     "With --model: for a model that the collection was not indexed with, from the texts that it "
+     "holds; the files are not needed. Where the new model has another vocabulary, --from names "
+     "the "
+     "old one too. Searches go on with the old state until the new one takes its place in one "
+     "step; interrupted at any time, the same command goes on from there.\n"
+     "  lmk reindex -c library.lmk --model new.gguf\n"
+     "With --ann: only the landmark index, as the FAISS type that it names, such as \"Flat\", "
+     "\"HNSW32\" or \"IVF1024,SQ8\", or \"auto\"."},
     {"export", command_export, "", "print all documents and their blocks as JSON lines",
      "One object a line: a document, then its blocks, whose texts behind one another are the "
      "document's."},

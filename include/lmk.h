@@ -226,7 +226,7 @@ LMK_API enum lmk_status lmk_repair(struct lmk_collection *collection,
 /* ------------------------------------------------------------------ indexing */
 
 struct lmk_progress {
-    const char *stage;    /* "reading", "words", "indexing", "landmarks" */
+    const char *stage;    /* "reading", "words", "indexing"; of reindexing "texts" first */
     const char *document; /* path of the document at hand, or NULL */
     uint64_t documents, documents_total;
     uint64_t tokens, tokens_total; /* total 0: not known yet */
@@ -269,6 +269,20 @@ struct lmk_index_report {
 LMK_API enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths,
                                   size_t path_count, const struct lmk_index_options *options,
                                   struct lmk_index_report *report, struct lmk_error *error);
+
+/* Builds the collection anew for another model, from the texts that it holds: blocks, words,
+ * landmarks, keys and values. The collection is open for writing, with the model that it was
+ * indexed with, or without one: then `model` has to have the same vocabulary (LMK_MODEL: it has
+ * not). Readers go on with the old generation until the new one takes its place in one step;
+ * afterwards the collection uses `model`, and documents have the ids that they had, but blocks
+ * other numbers. Stopped or killed, the old one is as it was, and the same call goes on from there;
+ * so with options->seconds and report->out_of_time. Of the options, progress, context, first and
+ * seconds count. Errors: LMK_USAGE (it is the model that the collection has; the collection's FAISS
+ * type does not fit), LMK_MODEL, LMK_CORRUPT, LMK_IO, LMK_INTERRUPTED. */
+LMK_API enum lmk_status lmk_reindex_model(struct lmk_collection *collection,
+                                          const struct lmk_model *model,
+                                          const struct lmk_index_options *options,
+                                          struct lmk_index_report *report, struct lmk_error *error);
 
 /* ------------------------------------------------------------------ queries */
 

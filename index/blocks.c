@@ -3,6 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum lmk_status document_hash(const char *text, size_t size, const char *identity,
+                              unsigned char hash[HASH128_BYTES], struct lmk_error *error)
+{
+    struct hash_state *state = hash_state_new();
+    if (!state)
+        return error_memory(error, HASH128_BYTES);
+    hash_state_update(state, text, size);
+    if (identity[0]) {
+        hash_state_update(state, "", 1);
+        hash_state_update(state, identity, strlen(identity));
+    }
+    hash_state_finish(state, hash);
+    return LMK_OK;
+}
+
 void document_blocks_release(struct document_blocks *blocks)
 {
     free(blocks->blocks);

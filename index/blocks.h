@@ -6,6 +6,10 @@
 #include "src/model/model.h"
 #include "src/text/reader.h"
 
+/* What a document is known by: its normalised text and, unless it is "", its identity. */
+enum lmk_status document_hash(const char *text, size_t size, const char *identity,
+                              unsigned char hash[HASH128_BYTES], struct lmk_error *error);
+
 struct document_blocks {
     struct block_text
         *blocks; /* owned, as the rest; tokens and runs point into the two arrays below */

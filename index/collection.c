@@ -141,29 +141,36 @@ enum lmk_status collection_set_generation(struct lmk_collection *collection, cha
     return collection->directory ? LMK_OK : error_memory(error, strlen(collection->path));
 }
 
-/* The settings of a new collection, once its options make sense. */
-static enum lmk_status choose_settings(const struct lmk_model *model,
-                                       const struct lmk_open_options *options,
-                                       struct store_settings *settings, struct lmk_error *error)
+struct store_settings collection_settings(const struct lmk_model *model, enum lmk_tier tier)
 {
     const struct model_shape *shape = &model->shape;
-    if (!strcmp(collection_tier_name(options->tier), "unknown"))
-        return error_set(error, LMK_USAGE, "There is no tier %d for keys and values.",
-                         (int)options->tier);
-    *settings = (struct store_settings){
+    struct store_settings settings = {
         .normalise_version = NORMALISE_VERSION,
         .block_tokens = shape->block_tokens,
         .memory_layers = shape->memory_layer_count,
         .kv_heads = shape->kv_heads,
         .head_width = shape->head_width,
         .vocabulary = shape->vocabulary,
-        .tier = options->tier,
+        .tier = tier,
     };
-    memcpy(settings->fingerprint, model->fingerprint, sizeof settings->fingerprint);
-    snprintf(settings->model_name, sizeof settings->model_name, "%s", model->name);
+    memcpy(settings.fingerprint, model->fingerprint, sizeof settings.fingerprint);
+    snprintf(settings.model_name, sizeof settings.model_name, "%s", model->name);
+    return settings;
+}
+
+/* The settings of a new collection, once its options make sense. */
+static enum lmk_status choose_settings(const struct lmk_model *model,
+                                       const struct lmk_open_options *options,
+                                       struct store_settings *settings, struct lmk_error *error)
+{
+    if (!strcmp(collection_tier_name(options->tier), "unknown"))
+        return error_set(error, LMK_USAGE, "There is no tier %d for keys and values.",
+                         (int)options->tier);
+    *settings = collection_settings(model, options->tier);
     if (!options->ann || !options->ann[0])
         return LMK_OK;
-    return landmarks_factory(options->ann, model_landmark_width(shape), settings->ann, error);
+    return landmarks_factory(options->ann, model_landmark_width(&model->shape), settings->ann,
+                             error);
 }
 
 /* Makes the store of the first generation. Where an interrupted run had made it whole, and only
@@ -216,10 +223,11 @@ static enum lmk_status check_model(struct lmk_collection *collection, struct lmk
     return error_set(
         error, LMK_COLLECTION,
         "%s was indexed with the model %s (fingerprint %s), but the model given is %s%s "
-        "(fingerprint %s). Name the first one with --model, or index the books again into a new "
-        "collection.",
+        "(fingerprint %s). Name the first one with --model, or build the collection anew for the "
+        "other, from the texts that it holds: lmk reindex -c %s --model NEW",
         collection->path, settings->model_name, collection->fingerprint,
-        strcmp(settings->model_name, model->name) ? "" : "another ", model->name, given);
+        strcmp(settings->model_name, model->name) ? "" : "another ", model->name, given,
+        collection->path);
 }
 
 static enum lmk_status make_directory(const char *path, struct lmk_error *error)
@@ -341,7 +349,7 @@ enum lmk_status lmk_collection_open(struct lmk_collection **result, const char *
     return LMK_OK;
 }
 
-static void close_generation(struct lmk_collection *collection)
+void collection_close_generation(struct lmk_collection *collection)
 {
     lexical_close(collection->lexical);
     segments_close(collection->segments);
@@ -354,7 +362,7 @@ static void close_generation(struct lmk_collection *collection)
 enum lmk_status collection_switch(struct lmk_collection *collection, const char *next,
                                   struct lmk_error *error)
 {
-    close_generation(collection);
+    collection_close_generation(collection);
     enum lmk_status status =
         generation_switch(collection->path, next, &collection->generation, error);
     if (status)
@@ -362,7 +370,8 @@ enum lmk_status collection_switch(struct lmk_collection *collection, const char 
     char *generation = strdup(collection->generation);
     if (!generation)
         return error_memory(error, strlen(collection->generation));
-    if (!(status = open_current(collection, generation, error)))
+    if (!(status = open_current(collection, generation, error)) &&
+        !(status = check_model(collection, error)))
         generation_clean(collection->path, collection->generation);
     return status;
 }
@@ -371,7 +380,7 @@ void lmk_collection_close(struct lmk_collection *collection)
 {
     if (!collection)
         return;
-    close_generation(collection);
+    collection_close_generation(collection);
     if (collection->lock >= 0)
         close(collection->lock);
     free(collection->directory);

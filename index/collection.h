@@ -44,6 +44,12 @@ struct lmk_document collection_public_document(const struct document *document);
 enum lmk_status collection_set_generation(struct lmk_collection *collection, char *generation,
                                           struct lmk_error *error);
 
+/* Of a new collection, with a landmark index chosen by size. */
+struct store_settings collection_settings(const struct lmk_model *model, enum lmk_tier tier);
+
+/* Closes the store and what lies beside it; what is not open is fine. */
+void collection_close_generation(struct lmk_collection *collection);
+
 /* Closes the store and makes the directory `next` (see generation.h) the generation in use. After
  * an error the collection can only be closed. */
 enum lmk_status collection_switch(struct lmk_collection *collection, const char *next,

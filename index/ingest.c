@@ -46,6 +46,14 @@ static enum lmk_status ingest_words(struct ingest *ingest, struct lmk_error *err
     return lexical_update(ingest->collection, report_words, ingest, error);
 }
 
+enum lmk_status ingest_finish(struct ingest *ingest, struct lmk_error *error)
+{
+    enum lmk_status status = ingest_words(ingest, error);
+    if (!status)
+        status = ingest_model(ingest, error);
+    return status ? status : segments_build(ingest->collection, SEGMENT_JOINT, error);
+}
+
 static enum lmk_status run_stages(struct ingest *ingest, const struct file_list *files,
                                   const char *const *paths, size_t path_count,
                                   struct lmk_error *error)
@@ -54,17 +62,10 @@ static enum lmk_status run_stages(struct ingest *ingest, const struct file_list 
     if (!status && ingest->options && ingest->options->prune)
         status = ingest_prune(ingest, paths, path_count, error);
     if (!status)
-        status = ingest_words(ingest, error);
-    if (!status)
-        status = ingest_model(ingest, error);
-    if (status == LMK_INTERRUPTED && ingest->report->out_of_time)
-        status = LMK_OK;
-    if (status && status != LMK_INTERRUPTED)
+        status = ingest_finish(ingest, error);
+    if (status != LMK_INTERRUPTED || !ingest->report->out_of_time)
         return status;
-    ingest->progress.stage = "landmarks";
-    enum lmk_status built =
-        status ? LMK_OK : segments_build(ingest->collection, SEGMENT_JOINT, error);
-    return status ? status : built;
+    return segments_build(ingest->collection, SEGMENT_JOINT, error);
 }
 
 enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths,

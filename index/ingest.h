@@ -28,6 +28,9 @@ enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *file
 enum lmk_status ingest_prune(struct ingest *ingest, const char *const *paths, size_t count,
                              struct lmk_error *error);
 
+/* What follows the texts: their words, the model, landmark segments. */
+enum lmk_status ingest_finish(struct ingest *ingest, struct lmk_error *error);
+
 /* Stage 3 (2 are the words): runs the model over every document that is in state text. */
 enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error);
 

@@ -359,21 +359,6 @@ static enum lmk_status checkpoint(struct texts *texts, struct lmk_error *error)
     return status ? status : begin(texts, error);
 }
 
-static enum lmk_status hash_document(const struct source_document *source,
-                                     unsigned char hash[HASH128_BYTES], struct lmk_error *error)
-{
-    struct hash_state *state = hash_state_new();
-    if (!state)
-        return error_memory(error, HASH128_BYTES);
-    hash_state_update(state, source->text.text, source->text.size);
-    if (source->identity[0]) {
-        hash_state_update(state, "", 1);
-        hash_state_update(state, source->identity, strlen(source->identity));
-    }
-    hash_state_finish(state, hash);
-    return LMK_OK;
-}
-
 /* Puts down what is known of the file; standard input is none. */
 static enum lmk_status remember(struct reading *reading, const struct source_record *record,
                                 struct lmk_error *error)
@@ -424,7 +409,8 @@ static enum lmk_status take(struct reading *reading, const struct source_documen
     unsigned char hash[HASH128_BYTES];
     uint64_t id = 0;
     bool elsewhere = false;
-    enum lmk_status status = hash_document(source, hash, error);
+    enum lmk_status status =
+        document_hash(source->text.text, source->text.size, source->identity, hash, error);
     if (!status)
         status = find_text(texts, hash, source->path, &id, &elsewhere, error);
     bool known = id != 0;

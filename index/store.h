@@ -238,6 +238,8 @@ struct store_view *store_batch_view(struct store_batch *batch);
 /* Removes a document with its blocks, sources and whatever an interrupted run left of it. */
 enum lmk_status store_remove_document(struct store_batch *batch, uint64_t document,
                                       struct lmk_error *error);
+/* Ids below `next` are not given out any more. */
+void store_skip_documents(struct store_batch *batch, uint64_t next);
 /* Changes the FAISS factory string of the settings, "" = by size. */
 enum lmk_status store_set_ann(struct store_batch *batch, const char *ann, struct lmk_error *error);
 enum lmk_status store_put_segment(struct store_batch *batch, const struct segment_record *segment,

@@ -354,6 +354,12 @@ enum lmk_status store_add_document(struct store_batch *batch, struct document *d
     return LMK_OK;
 }
 
+void store_skip_documents(struct store_batch *batch, uint64_t next)
+{
+    if (batch->counts.next_document < next)
+        batch->counts.next_document = next;
+}
+
 static bool last_block_stored(struct store_batch *batch, bool landmarks,
                               const struct document *document)
 {
