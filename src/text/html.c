@@ -26,7 +26,6 @@ struct page {
     int last_level;      /* of the last section's heading */
     size_t heading_start, heading_end;
     char *field; /* title, while it is read */
-    bool too_deep;
     enum lmk_status status;
     struct lmk_error *error;
 };
@@ -262,11 +261,7 @@ static void on_start(void *context, const xmlChar *element, const xmlChar **pair
     struct page *page = context;
     const char *name = (const char *)element;
     const char *const *attributes = (const char *const *)pairs;
-    if (++page->depth > MARKUP_DEPTH) {
-        page->too_deep = true;
-        xmlStopParser(page->parser);
-        return;
-    }
+    page->depth++;
     if (page->left_out)
         return;
     if (is_left_out(name, attributes)) {
@@ -437,9 +432,10 @@ const char *markup_library_version(void)
 
 static enum lmk_status parse(struct page *page, struct slice bytes, const char *path)
 {
-    page->parser = htmlNewParserCtxt();
-    if (!page->parser)
+    struct markup_input input = {.left = bytes, .parser = htmlNewParserCtxt()};
+    if (!input.parser)
         return error_memory(page->error, bytes.size);
+    page->parser = input.parser;
     *page->parser->sax = (xmlSAXHandler){.startElement = on_start,
                                          .endElement = on_end,
                                          .characters = on_text,
@@ -447,14 +443,17 @@ static enum lmk_status parse(struct page *page, struct slice bytes, const char *
                                          .cdataBlock = on_text,
                                          .initialized = 1};
     page->parser->userData = page;
-    htmlCtxtReadMemory(page->parser, bytes.text, (int)bytes.size, NULL, "UTF-8",
-                       HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
-                           HTML_PARSE_RECOVER | HTML_PARSE_IGNORE_ENC | HTML_PARSE_NODEFDTD);
+    htmlCtxtReadIO(page->parser, markup_input_read, NULL, &input, NULL, "UTF-8",
+                   HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
+                       HTML_PARSE_RECOVER | HTML_PARSE_IGNORE_ENC | HTML_PARSE_NODEFDTD);
     htmlFreeParserCtxt(page->parser);
-    if (page->too_deep)
+    if (input.many_attributes)
         return error_set(page->error, LMK_INPUT,
-                         "%s is nested more than %d elements deep: that is no text.", path,
-                         MARKUP_DEPTH);
+                         "%s has an element with more than %d attributes: that is no text.", path,
+                         MARKUP_ATTRIBUTES);
+    if (input.deep)
+        return error_set(page->error, LMK_INPUT,
+                         "%s is nested thousands of elements deep: that is no text.", path);
     if (page->status == LMK_INPUT)
         return error_set(page->error, LMK_INPUT, "%s holds more text than lmk reads from one book.",
                          path);

@@ -2,14 +2,13 @@
  *
  * The parsers get handlers of ours and build no tree. No handler knows of declarations: nothing is
  * ever loaded (no DTD, no external entity, no network), and entities of the document's own stand
- * for nothing. Elements deeper than MARKUP_DEPTH end the reading as LMK_INPUT. */
+ * for nothing. Neither parser recurses; where elements have hundreds of attributes, or stand so
+ * deep that reading would take long, the input ends early. */
 #ifndef TEXT_MARKUP_H
 #define TEXT_MARKUP_H
 
 #include "src/base/buffer.h"
 #include "src/text/slice.h"
-
-#define MARKUP_DEPTH 250
 
 /* ---- XML */
 
@@ -21,7 +20,7 @@ struct markup_handler {
     void (*text)(void *context, const char *text, size_t size);
 };
 
-/* Calls the handler for all that is well-formed from the start. */
+/* Calls the handler for all that is well-formed from the start, down to 250 elements deep. */
 void xml_parse(struct slice bytes, const struct markup_handler *handler, void *context);
 
 /* The value of an attribute by its name without prefix, NULL if there is none. */
@@ -48,7 +47,8 @@ void html_text_release(struct html_text *result);
 
 /* Appends the text of an HTML or XHTML page to `result`, whatever its encoding. Left out are
  * scripts and styles, navigation, footnotes and their marks, and page numbers. LMK_INPUT: nested
- * too deep, or too long; LMK_MEMORY. `path` is for messages. */
+ * thousands deep, an element of hundreds of attributes, or too long; LMK_MEMORY. `path` is for
+ * messages. */
 enum lmk_status html_read(struct html_text *result, struct slice bytes, const char *path,
                           struct lmk_error *error);
 

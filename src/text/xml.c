@@ -4,6 +4,8 @@
 #include <libxml/parserInternals.h>
 #include <string.h>
 
+#define DEPTH_MAX 250
+
 struct xml {
     xmlParserCtxtPtr parser;
     const struct markup_handler *handler;
@@ -28,7 +30,7 @@ const char *markup_attribute(const char *const *attributes, const char *name)
 static void on_start(void *context, const xmlChar *name, const xmlChar **attributes)
 {
     struct xml *xml = context;
-    if (++xml->depth > MARKUP_DEPTH)
+    if (++xml->depth > DEPTH_MAX)
         xmlStopParser(xml->parser);
     else
         xml->handler->start(xml->context, local_name((const char *)name),
@@ -54,9 +56,13 @@ void xml_parse(struct slice bytes, const struct markup_handler *handler, void *c
     markup_start_library();
     if (!bytes.size || bytes.size > MARKUP_SIZE_MAX)
         return;
-    struct xml xml = {xmlCreateMemoryParserCtxt(bytes.text, (int)bytes.size), handler, context, 0};
+    struct markup_input input = {.left = bytes};
+    struct xml xml = {
+        xmlCreateIOParserCtxt(NULL, NULL, markup_input_read, NULL, &input, XML_CHAR_ENCODING_NONE),
+        handler, context, 0};
     if (!xml.parser)
         return;
+    input.parser = xml.parser;
     *xml.parser->sax = (xmlSAXHandler){.startElement = on_start,
                                        .endElement = on_end,
                                        .characters = on_text,

@@ -125,6 +125,26 @@ static void test_encodings(void **state)
     EXPECT_BYTES("\xFF\xFE<\0p\0>\0a\0\xE9\0", "a\u00e9", 0);
 }
 
+static void refuse(const char *page, size_t size, size_t text_max, const char *why)
+{
+    struct html_text result;
+    struct lmk_error error;
+    html_text_init(&result, text_max);
+    assert_int_equal(html_read(&result, (struct slice){page, size}, "bad.html", &error), LMK_INPUT);
+    assert_non_null(strstr(error.message, "bad.html"));
+    assert_non_null(strstr(error.message, why));
+    html_text_release(&result);
+}
+
+/* A page with an element of so many attributes, all different. */
+static size_t write_attributes(char *page, size_t count)
+{
+    size_t size = (size_t)sprintf(page, "<p");
+    for (size_t i = 0; i < count; i++)
+        size += (size_t)sprintf(page + size, " a%zu='%zu'", i, i);
+    return size + (size_t)sprintf(page + size, ">Text");
+}
+
 static void test_hostile_pages(void **state)
 {
     (void)state;
@@ -135,24 +155,35 @@ static void test_hostile_pages(void **state)
     struct html_text text = read_page(entities, sizeof entities - 1);
     assert_string_equal((const char *)text.text.data, "a&x;b&y;c");
     html_text_release(&text);
-    struct html_text result;
-    struct lmk_error error;
-    size_t count = 100000, size = 3 * count;
-    char *page = malloc(size);
+    char *page = malloc(3000000);
     assert_non_null(page);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < 1000000; i++)
         memcpy(page + 3 * i, "<b>", 3);
-    html_text_init(&result, 1 << 20);
-    assert_int_equal(html_read(&result, (struct slice){page, size}, "deep.html", &error),
-                     LMK_INPUT);
-    assert_non_null(strstr(error.message, "deep.html"));
-    html_text_release(&result);
-    memset(page, 'x', size);
-    html_text_init(&result, 1000);
-    assert_int_equal(html_read(&result, (struct slice){page, size}, "long.html", &error),
-                     LMK_INPUT);
-    assert_non_null(strstr(error.message, "long.html"));
-    html_text_release(&result);
+    refuse(page, 3000000, 1 << 20, "nested thousands");
+    memset(page, 'x', 3000000);
+    refuse(page, 3000000, 1000, "more text");
+    refuse(page, write_attributes(page, 5000), 1 << 20, "more than 256 attributes");
+    /* what is a lot, and still read */
+    size_t size = write_attributes(page, 256);
+    text = read_page(page, size);
+    assert_string_equal((const char *)text.text.data, "Text");
+    html_text_release(&text);
+    free(page);
+}
+
+/* The parser does not recurse: this is as good as a shallow page. */
+static void test_deep_pages(void **state)
+{
+    (void)state;
+    size_t depth = 30000, size = 0;
+    char *page = malloc(6 * depth + 20);
+    assert_non_null(page);
+    for (size_t i = 0; i < depth; i++)
+        size += (size_t)sprintf(page + size, "<div>");
+    size += (size_t)sprintf(page + size, "<p>Deep text");
+    struct html_text text = read_page(page, size);
+    assert_string_equal((const char *)text.text.data, "Deep text");
+    html_text_release(&text);
     free(page);
 }
 
@@ -190,6 +221,14 @@ static void test_xml(void **state)
         xml_parse((struct slice){documents[i][0], strlen(documents[i][0])}, &handler, found);
         assert_string_equal(found, documents[i][1]);
     }
+    /* After an element of too many attributes nothing more comes. */
+    static char many[200000];
+    char found[200] = "";
+    memcpy(many, "<a>", 3);
+    size_t size = 3 + write_attributes(many + 3, 5000);
+    size += (size_t)sprintf(many + size, "</p>%*s<c/></a>", 20000, "");
+    xml_parse((struct slice){many, size}, &handler, found);
+    assert_null(strstr(found, "c"));
 }
 
 static void test_begins(void **state)
@@ -210,7 +249,8 @@ int main(void)
         cmocka_unit_test(test_paragraphs), cmocka_unit_test(test_what_is_left_out),
         cmocka_unit_test(test_sections),   cmocka_unit_test(test_names),
         cmocka_unit_test(test_encodings),  cmocka_unit_test(test_hostile_pages),
-        cmocka_unit_test(test_xml),        cmocka_unit_test(test_begins),
+        cmocka_unit_test(test_deep_pages), cmocka_unit_test(test_xml),
+        cmocka_unit_test(test_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
