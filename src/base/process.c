@@ -114,11 +114,9 @@ static bool drain(int descriptor, struct buffer *output, struct process_result *
     return size > 0;
 }
 
-static enum lmk_status collect(struct channels *channels, const struct process_limits *limits,
-                               struct buffer *output, struct process_result *result,
-                               struct lmk_error *error)
+static enum lmk_status collect(struct channels *channels, double end, struct buffer *output,
+                               struct process_result *result, struct lmk_error *error)
 {
-    double end = now() + limits->seconds;
     enum lmk_status status = LMK_OK;
     struct pollfd waiting[2] = {{channels->output[0], POLLIN, 0}, {channels->errors[0], POLLIN, 0}};
     while (!status && result->end == PROCESS_DONE && (waiting[0].fd >= 0 || waiting[1].fd >= 0)) {
@@ -136,13 +134,22 @@ static enum lmk_status collect(struct channels *channels, const struct process_l
     return status;
 }
 
-static void wait_for(pid_t child, struct process_result *result)
+/* Waits for the child, which is ended if it has to be: it may have closed its outputs and go on. */
+static void wait_for(pid_t child, double end, struct process_result *result)
 {
+    static const struct timespec millisecond = {0, 1000000};
     int how = 0;
-    while (waitpid(child, &how, 0) < 0 && errno == EINTR)
-        ;
-    if (result->end != PROCESS_DONE)
+    while (result->end == PROCESS_DONE && waitpid(child, &how, WNOHANG) == 0) {
+        if (now() > end)
+            result->end = PROCESS_TOO_SLOW;
+        nanosleep(&millisecond, NULL);
+    }
+    if (result->end != PROCESS_DONE) {
+        kill(child, SIGKILL);
+        while (waitpid(child, &how, 0) < 0 && errno == EINTR)
+            ;
         return;
+    }
     result->code = WIFEXITED(how) ? WEXITSTATUS(how) : 0;
     if (WIFSIGNALED(how))
         result->end = PROCESS_CRASHED;
@@ -172,10 +179,11 @@ enum lmk_status process_run(const char *const *arguments, const void *input, siz
     }
     close_one(&channels.output[1]);
     close_one(&channels.errors[1]);
-    enum lmk_status status = collect(&channels, limits, output, result, error);
-    if (status || result->end != PROCESS_DONE)
-        kill(child, SIGKILL);
-    wait_for(child, result);
+    double end = now() + limits->seconds;
+    enum lmk_status status = collect(&channels, end, output, result, error);
+    if (status)
+        result->end = PROCESS_CRASHED; /* nobody reads what it prints */
+    wait_for(child, end, result);
     result->message[strcspn(result->message, "\n")] = '\0';
     close_all(&channels);
     return status;

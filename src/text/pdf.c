@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#define PDF_SIZE_MAX ((size_t)1 << 30) /* pdftotext gets it in memory */
 #define PDF_TEXT_MAX ((size_t)64 << 20)
 #define LETTERS_OF_A_PAGE 10 /* on the average; fewer: pictures of pages, with a stamp perhaps */
 
@@ -154,6 +155,10 @@ enum lmk_status pdf_read(const struct source *source, struct lmk_error *error)
     struct buffer text, information;
     struct process_result result;
     size_t pages = 0;
+    if (source->bytes.size > PDF_SIZE_MAX)
+        return error_set(error, LMK_INPUT,
+                         "%s is larger than 1 GiB, the most that lmk reads from one PDF.",
+                         source->path);
     buffer_init(&text, PDF_TEXT_MAX);
     buffer_init(&information, 1 << 20);
     enum lmk_status status = run(source, "pdftotext", "-", &text, &result, error);

@@ -11,12 +11,14 @@ index -c a.lmk books | sed 's/: [0-9,]* tokens/: N tokens/'
 /usr/bin/python3 -c 'import json; p = json.load(open("hit.json"))["passages"][0]; print(p["page"], p.get("chapter"))'
 echo "---- neither heads nor page numbers are in the text"
 "$LMK" search -c a.lmk --mode lexical '"Alice in Wonderland"' || echo "nothing"
-echo "---- scanned, cut off, nothing but a beginning, not there, a suffix that lies"
+echo "---- scanned, cut off, nothing but a beginning, not there, a suffix that lies, too large"
 cp "$REPO/tests/files/scanned.pdf" bad
 head -c 3000 books/alice.pdf >bad/cut.pdf
 echo "%PDF-1.4" >bad/nothing.pdf
 cp books/alice.pdf bad/book.txt
 story 1 3 >bad/story.pdf
+{ echo "%PDF-1.4"; echo; } >bad/huge.pdf
+truncate -s 1100M bad/huge.pdf
 index -c b.lmk bad | sed 's/: [0-9,]* tokens/: N tokens/; s/(\(Syntax\|I.O\|Command\)[^)]*)/(reason)/'
 "$LMK" list -c b.lmk --json | show value path kind | plain
 echo "---- a reader that is missing, crashes, never stops printing, says it wants a password"
