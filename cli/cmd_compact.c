@@ -22,9 +22,9 @@ static enum lmk_status print(const struct arguments *arguments, uint64_t before,
                              const struct lmk_info *after, struct lmk_error *error)
 {
     if (!arguments->json) {
-        printf("%s on disk instead of %s; %llu landmark segments; now %s.\n",
-               output_bytes(size_of(after)), output_bytes(before),
-               (unsigned long long)after->segments, after->generation);
+        printf("%s on disk instead of %s; %s; now %s.\n", output_bytes(size_of(after)),
+               output_bytes(before), output_count(after->segments, "landmark segment"),
+               after->generation);
         return LMK_OK;
     }
     cJSON *object = json_start("compact");

@@ -40,17 +40,17 @@ static void print_size(const char *name, uint64_t bytes, const struct lmk_info *
 
 static void print_text(const struct lmk_info *info)
 {
-    printf("documents  %llu, of which %llu are indexed\n", (unsigned long long)info->documents,
+    printf("documents  %llu, indexed: %llu\n", (unsigned long long)info->documents,
            (unsigned long long)info->documents_ready);
-    printf("text       %s in %llu tokens, %llu blocks (sources: %s)\n",
-           output_bytes(info->text_bytes), (unsigned long long)info->tokens,
-           (unsigned long long)info->blocks, output_bytes(info->source_bytes));
+    printf("text       %s in %s, %s (sources: %s)\n", output_bytes(info->text_bytes),
+           output_count(info->tokens, "token"), output_count(info->blocks, "block"),
+           output_bytes(info->source_bytes));
     printf("model      %s, fingerprint %s\n", info->model_name, info->fingerprint);
     printf("keys and values as %s; format version %u, %s\n", info->tier, info->format_version,
            info->generation);
-    printf("landmark index: %llu segments with %llu blocks; others are scanned\n",
-           (unsigned long long)info->segments, (unsigned long long)info->segment_blocks);
-    printf("words of %llu documents\n", (unsigned long long)info->documents_words);
+    printf("landmark index: %s with %s; others are scanned\n",
+           output_count(info->segments, "segment"), output_count(info->segment_blocks, "block"));
+    printf("words of %s\n", output_count(info->documents_words, "document"));
     puts("on disk");
     print_size("keys and values", info->bytes_keys_values, info);
     print_size("landmark keys", info->bytes_landmarks, info);

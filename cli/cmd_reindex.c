@@ -24,8 +24,8 @@ static enum lmk_status reindex_ann(const struct arguments *arguments, struct lmk
         cJSON_AddNumberToObject(object, "segment_blocks", (double)info.segment_blocks);
         status = json_print(object, error);
     } else if (!status)
-        printf("%llu landmark segments with %llu blocks; others are scanned.\n",
-               (unsigned long long)info.segments, (unsigned long long)info.segment_blocks);
+        printf("%s with %s; others are scanned.\n", output_count(info.segments, "landmark segment"),
+               output_count(info.segment_blocks, "block"));
     session_close(&session);
     return status;
 }

@@ -34,6 +34,6 @@ enum lmk_status command_remove(const struct arguments *arguments, struct lmk_err
         return status ? status : printed;
     }
     if (all)
-        printf("%llu document%s removed.\n", (unsigned long long)all, all == 1 ? "" : "s");
+        printf("%s removed.\n", output_count(all, "document"));
     return status;
 }

@@ -22,14 +22,13 @@ static enum lmk_status print_repair(const struct arguments *arguments, struct pr
 {
     if (!arguments->json) {
         if (report->documents)
-            printf("%llu document%s computed again.\n", (unsigned long long)report->documents,
-                   report->documents == 1 ? "" : "s");
+            printf("%s computed again.\n", output_count(report->documents, "document"));
         if (report->segments)
             puts("The landmark index was built again.");
         if (report->words)
             puts("The words were indexed again.");
-        printf("%llu problem%s found, %llu left.\n", (unsigned long long)report->problems,
-               report->problems == 1 ? "" : "s", (unsigned long long)report->left);
+        printf("%s found, %llu left.\n", output_count(report->problems, "problem"),
+               (unsigned long long)report->left);
         return LMK_OK;
     }
     cJSON *object = json_start("verify");
@@ -86,11 +85,12 @@ enum lmk_status command_verify(const struct arguments *arguments, struct lmk_err
     }
     if (!arguments->json) {
         cJSON_Delete(problems.list);
-        printf("%llu documents, %llu blocks, %llu values, %llu landmark segments and the words of "
-               "%llu documents checked: %llu problems.\n",
-               (unsigned long long)report.documents, (unsigned long long)report.blocks,
-               (unsigned long long)report.values_checked, (unsigned long long)report.segments,
-               (unsigned long long)report.documents_words, (unsigned long long)report.problems);
+        printf("%s, %s, %s, %s and the words of %s checked: %s.\n",
+               output_count(report.documents, "document"), output_count(report.blocks, "block"),
+               output_count(report.values_checked, "value"),
+               output_count(report.segments, "landmark segment"),
+               output_count(report.documents_words, "document"),
+               output_count(report.problems, "problem"));
         return status;
     }
     cJSON *object = json_start("verify");

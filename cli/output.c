@@ -205,6 +205,16 @@ const char *output_bytes(uint64_t bytes)
     return text;
 }
 
+const char *output_count(uint64_t count, const char *noun)
+{
+    static char texts[8][64];
+    static unsigned next;
+    char *text = texts[next++ % 8];
+    snprintf(text, sizeof texts[0], "%llu %s%s", (unsigned long long)count, noun,
+             count == 1 ? "" : "s");
+    return text;
+}
+
 static int terminal_width(void)
 {
     struct winsize size;
@@ -346,9 +356,8 @@ void output_passage(const struct lmk_passage *passage, const char *note, int ind
 static void print_readiness(const char *what, uint64_t ready, uint64_t documents)
 {
     if (ready < documents)
-        fprintf(stderr,
-                "lmk: %s %llu of %llu documents so far; \"lmk index\" goes on with the others.\n",
-                what, (unsigned long long)ready, (unsigned long long)documents);
+        fprintf(stderr, "lmk: %s %llu of %s so far; \"lmk index\" goes on with the others.\n", what,
+                (unsigned long long)ready, output_count(documents, "document"));
 }
 
 void output_readiness(const struct arguments *arguments, uint64_t ready, uint64_t words,

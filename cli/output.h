@@ -32,6 +32,9 @@ const char *output_path(const char *path);
 /* "1.4 MB" in one of four rotating buffers; powers of ten. */
 const char *output_bytes(uint64_t bytes);
 
+/* "1 file", "2 files" in one of eight rotating buffers; `noun` takes an s. */
+const char *output_count(uint64_t count, const char *noun);
+
 /* Prints `text` wrapped to the terminal's width (80 elsewhere), each line `indent` columns in;
  * bytes mark_start to mark_end are set off, in bold on a terminal, by » and « elsewhere (equal:
  * none). */

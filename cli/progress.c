@@ -71,15 +71,16 @@ static void print_progress(struct display *display, const struct lmk_progress *p
     }
     fputs(display->terminal ? "\r\033[K" : "", stderr);
     if (progress->tokens_total)
-        fprintf(
-            stderr, "%s: %llu of %llu documents, %s of %s tokens, %s tokens/s%s", progress->stage,
-            (unsigned long long)progress->documents, (unsigned long long)progress->documents_total,
-            progress_grouped(progress->tokens, done), progress_grouped(progress->tokens_total, all),
-            progress_grouped((uint64_t)rate, speed), left);
-    else
-        fprintf(stderr, "%s: %llu of %llu files%s%s%s", progress->stage,
+        fprintf(stderr, "%s: %llu of %s, %s of %s tokens, %s tokens/s%s", progress->stage,
                 (unsigned long long)progress->documents,
-                (unsigned long long)progress->documents_total, progress->tokens ? ", " : "",
+                output_count(progress->documents_total, "document"),
+                progress_grouped(progress->tokens, done),
+                progress_grouped(progress->tokens_total, all),
+                progress_grouped((uint64_t)rate, speed), left);
+    else
+        fprintf(stderr, "%s: %llu of %s%s%s%s", progress->stage,
+                (unsigned long long)progress->documents,
+                output_count(progress->documents_total, "file"), progress->tokens ? ", " : "",
                 progress->tokens ? progress_grouped(progress->tokens, done) : "",
                 progress->tokens ? " tokens" : "");
     if (name && !progress->tokens_total)

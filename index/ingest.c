@@ -13,6 +13,15 @@ double ingest_clock(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+void ingest_skip(struct ingest *ingest, const char *path, uint64_t count,
+                 const struct lmk_error *fault)
+{
+    const struct lmk_index_options *options = ingest->options;
+    ingest->report->files_skipped += count;
+    if (options && options->skipped)
+        options->skipped(options->context, path, fault);
+}
+
 enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error)
 {
     const struct lmk_index_options *options = ingest->options;
@@ -68,6 +77,11 @@ static enum lmk_status run_stages(struct ingest *ingest, const struct file_list 
     return segments_build(ingest->collection, SEGMENT_JOINT, error);
 }
 
+static void on_skip(void *context, const char *path, const struct lmk_error *fault)
+{
+    ingest_skip(context, path, 1, fault);
+}
+
 enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths,
                           size_t path_count, const struct lmk_index_options *options,
                           struct lmk_index_report *report, struct lmk_error *error)
@@ -75,10 +89,11 @@ enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *
     struct lmk_index_report unused;
     struct file_list files;
     struct ingest ingest = {collection, options, report ? report : &unused, {0}, ingest_clock(), 0};
+    const struct walk_sink sink = {&ingest, on_skip};
     *ingest.report = (struct lmk_index_report){0};
     enum lmk_status status = collection_needs_model(collection, error);
     if (status || (status = collection_needs_write(collection, error)) ||
-        (status = walk(&files, paths, path_count, error)))
+        (status = walk(&files, paths, path_count, &sink, error)))
         return status;
     ingest.report->files = files.count;
     if (!files.count)
@@ -89,8 +104,11 @@ enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *
     const struct lmk_index_report *found = ingest.report;
     if (!status &&
         !(found->documents_added + found->documents_unchanged + found->documents_replaced))
-        status = error_set(error, LMK_INPUT, "None of the %zu files could be read as a book.",
-                           files.count);
+        status =
+            files.count == 1
+                ? error_set(error, LMK_INPUT, "%s could not be read as a book.", files.paths[0])
+                : error_set(error, LMK_INPUT, "None of the %zu files could be read as a book.",
+                            files.count);
     ingest.report->seconds = ingest_clock() - ingest.started;
     file_list_release(&files);
     return status;

@@ -19,6 +19,10 @@ double ingest_clock(void);
 /* Tells the caller how far it is; LMK_INTERRUPTED when the caller wants to stop. */
 enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error);
 
+/* Counts what is left out, and tells the caller. */
+void ingest_skip(struct ingest *ingest, const char *path, uint64_t count,
+                 const struct lmk_error *fault);
+
 /* Stage 1: reads, normalises and tokenizes new and changed files, and commits their texts. */
 enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files,
                              struct lmk_error *error);

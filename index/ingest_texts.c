@@ -443,10 +443,7 @@ static enum lmk_status on_document(void *context, const struct source_document *
 static void on_skip(void *context, uint64_t count, const struct lmk_error *fault)
 {
     struct reading *reading = context;
-    struct ingest *ingest = reading->texts->ingest;
-    ingest->report->files_skipped += count;
-    if (ingest->options && ingest->options->skipped)
-        ingest->options->skipped(ingest->options->context, reading->path, fault);
+    ingest_skip(reading->texts->ingest, reading->path, count, fault);
 }
 
 /* Documents that the file held when it was read before, and not any more, go. */

@@ -48,7 +48,36 @@ static int by_name(const FTSENT **left, const FTSENT **right)
     return strcmp((*left)->fts_name, (*right)->fts_name);
 }
 
-static enum lmk_status walk_folder(struct file_list *list, char *folder, struct lmk_error *error)
+static void skip_unreadable(const struct walk_sink *sink, const FTSENT *entry)
+{
+    struct lmk_error fault;
+    errno = entry->fts_errno;
+    error_system(&fault, "Cannot read %s", entry->fts_path);
+    sink->skip(sink->context, entry->fts_path, &fault);
+}
+
+/* Links to files are taken, as the files themselves would be. */
+static enum lmk_status add_link(struct file_list *list, const char *path,
+                                const struct walk_sink *sink, struct lmk_error *error)
+{
+    struct stat target;
+    struct lmk_error fault;
+    bool found = !stat(path, &target);
+    if (found && S_ISREG(target.st_mode))
+        return reader_wants(path) ? add(list, path, error) : LMK_OK;
+    if (found && S_ISDIR(target.st_mode))
+        error_set(&fault, LMK_INPUT, "%s is a link to a folder: name the folder to read it too.",
+                  path);
+    else if (!found && reader_knows_suffix(path))
+        error_system(&fault, "Cannot follow the link %s", path);
+    else
+        return LMK_OK;
+    sink->skip(sink->context, path, &fault);
+    return LMK_OK;
+}
+
+static enum lmk_status walk_folder(struct file_list *list, char *folder,
+                                   const struct walk_sink *sink, struct lmk_error *error)
 {
     char *roots[] = {folder, NULL};
     FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
@@ -57,14 +86,18 @@ static enum lmk_status walk_folder(struct file_list *list, char *folder, struct 
     enum lmk_status status = LMK_OK;
     for (FTSENT *entry; !status && (errno = 0, entry = fts_read(tree));) {
         bool hidden = entry->fts_level > 0 && entry->fts_name[0] == '.';
-        if (entry->fts_info == FTS_D && hidden)
+        if (hidden)
             fts_set(tree, entry, FTS_SKIP);
-        else if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR) {
-            errno = entry->fts_errno;
-            status = error_system(error, "Cannot read the folder %s", entry->fts_path);
-        } else if (entry->fts_info == FTS_F && !hidden && reader_wants(entry->fts_path))
+        else if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR ||
+                 entry->fts_info == FTS_NS)
+            skip_unreadable(sink, entry);
+        else if (entry->fts_info == FTS_SL || entry->fts_info == FTS_SLNONE)
+            status = add_link(list, entry->fts_path, sink, error);
+        else if (entry->fts_info == FTS_F && reader_wants(entry->fts_path))
             status = add(list, entry->fts_path, error);
     }
+    if (!status && errno)
+        status = error_system(error, "Cannot read the folder %s", folder);
     fts_close(tree);
     return status;
 }
@@ -124,7 +157,7 @@ static void choose_formats(struct file_list *list, size_t first)
 }
 
 enum lmk_status walk(struct file_list *list, const char *const *paths, size_t count,
-                     struct lmk_error *error)
+                     const struct walk_sink *sink, struct lmk_error *error)
 {
     *list = (struct file_list){0};
     enum lmk_status status = LMK_OK;
@@ -142,7 +175,7 @@ enum lmk_status walk(struct file_list *list, const char *const *paths, size_t co
                          ? error_set(error, LMK_INPUT, "There is no file or folder %s.", paths[i])
                          : status;
         } else
-            status = S_ISDIR(information.st_mode) ? walk_folder(list, path, error)
+            status = S_ISDIR(information.st_mode) ? walk_folder(list, path, sink, error)
                                                   : add(list, path, error);
         if (!status && S_ISDIR(information.st_mode))
             choose_formats(list, first);

@@ -9,12 +9,19 @@ struct file_list {
     size_t count, capacity;
 };
 
+/* Who is told of what is left out below a folder: a sentence that names it. */
+struct walk_sink {
+    void *context;
+    void (*skip)(void *context, const char *path, const struct lmk_error *fault);
+};
+
 /* Named files are taken whatever their suffix; folders are walked in order of names, and give the
- * files that lmk reads (hidden ones and links out of the folder left out; of a book in a Calibre
- * folder one format). "-" stands for standard input. Errors: LMK_INPUT (a
- * path does not exist), LMK_IO, LMK_MEMORY. */
+ * files that lmk reads, and symbolic links to such files (hidden ones left out; of a book in a
+ * Calibre folder one format). The sink is told of folders that cannot be read and of links to
+ * folders, which are not followed, so that the walk ends. "-" stands for standard input. Errors:
+ * LMK_INPUT (a path does not exist), LMK_IO, LMK_MEMORY. */
 enum lmk_status walk(struct file_list *list, const char *const *paths, size_t count,
-                     struct lmk_error *error);
+                     const struct walk_sink *sink, struct lmk_error *error);
 /* True where `path` goes on from `folder`, which may also be a file that documents are in. */
 bool path_is_below(const char *path, const char *folder);
 void file_list_release(struct file_list *list);

@@ -368,10 +368,11 @@ static void print_curve(const struct risk_curve *curve, bool with_removed)
 static void print_tables(const struct evaluation *evaluation, const struct risk_curve *curve)
 {
     bool removed = evaluation->asked[REMOVED];
-    printf("%zu questions about %zu documents, among %zu entries of %s\n"
+    printf("%s about %s, among %zu entries of %s\n"
            "In parentheses: 95 %% intervals. diff: to the first, * where its interval has no 0.\n"
            "\nAnswers, with the right passage known, and with passages retrieved\n\n",
-           evaluation->set.count, evaluation->answers.group_count, evaluation->corpus.ids.count,
+           output_count(evaluation->set.count, "question"),
+           output_count(evaluation->answers.group_count, "document"), evaluation->corpus.ids.count,
            output_path(evaluation->corpus.path));
     comparison_print(&evaluation->answers);
     puts("\nHow often a block holds the answer\n");

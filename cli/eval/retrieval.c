@@ -270,9 +270,10 @@ static void print_tables(const struct evaluation *evaluation)
     bool blocks = false;
     for (size_t s = 0; s < evaluation->system_count; s++)
         blocks = blocks || evaluation->systems[s].has_blocks;
-    printf("%zu questions about %zu documents, among %zu entries of %s\n"
+    printf("%s about %s, among %zu entries of %s\n"
            "In parentheses: 95 %% intervals. diff: to %s, * where its interval has no 0.\n",
-           evaluation->questions.ids.count, evaluation->comparisons[DOCUMENTS].group_count,
+           output_count(evaluation->questions.ids.count, "question"),
+           output_count(evaluation->comparisons[DOCUMENTS].group_count, "document"),
            evaluation->corpus.ids.count, output_path(evaluation->corpus.path), baseline);
     puts("\nDocuments, each ranked by its best block\n");
     comparison_print(&evaluation->comparisons[DOCUMENTS]);

@@ -61,9 +61,9 @@ static enum lmk_status check_text(const char *path, struct slice text, size_t *p
     }
     if (letters < LETTERS_OF_A_PAGE * *pages || !letters)
         return error_set(error, LMK_INPUT,
-                         "%s is a scanned PDF: its %zu pages are pictures without text. \"ocrmypdf "
+                         "%s is a scanned PDF: %zu page%s with pictures and no text. \"ocrmypdf "
                          "IN.pdf OUT.pdf\" makes one that lmk can read.",
-                         path, *pages);
+                         path, *pages, *pages == 1 ? "" : "s");
     return LMK_OK;
 }
 
