@@ -25,7 +25,7 @@ const struct option_row option_rows[] = {
      "passages of one document, while others have some (3); 0: any number"},
     {OPTION_OPEN, "open", "N", "search ", "show the source of passage N at its place, in $PAGER"},
     {OPTION_OPENER, "opener", "COMMAND", "search ",
-     "what --open runs instead; {file} and {line} stand for the place"},
+     "what --open runs instead; {file}, {line} and {page} stand for the place"},
     {'N', "no-merge", NULL, "search ", "do not make one passage of neighbouring blocks"},
     {'W', "most-matches", "N", "search ask eval retrieval ",
      "hybrid: blocks that the rarest words may bring together (20000); 0: all, full BM25"},

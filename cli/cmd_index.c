@@ -36,12 +36,12 @@ static void print_report(const struct lmk_index_report *report)
     if (report->documents_pruned)
         printf("%s removed, whose files have gone\n",
                output_count(report->documents_pruned, "document"));
-    printf("%s indexed (%llu new, %llu changed, %llu already there, %s left out): %s tokens in "
+    printf("%s indexed (%llu new, %llu changed, %llu already there, %llu left out): %s tokens in "
            "%.1f s, %s tokens/s\n",
            output_count(report->documents, "document"), (unsigned long long)report->documents_added,
            (unsigned long long)report->documents_replaced,
            (unsigned long long)report->documents_unchanged,
-           output_count(report->files_skipped, "file"), progress_grouped(report->tokens, tokens),
+           (unsigned long long)report->files_skipped, progress_grouped(report->tokens, tokens),
            report->seconds, progress_grouped((uint64_t)report->tokens_per_second, speed));
     if (report->invalid_bytes)
         printf(
@@ -66,8 +66,8 @@ static enum lmk_status print_summary(const struct arguments *arguments,
     else if (print_json(report, &printing) && !status)
         return fail(error, printing.status, "%s", printing.message);
     if (!status && arguments->strict && report->files_skipped)
-        return fail(error, LMK_INPUT, "Not everything could be read: %s left out.",
-                    output_count(report->files_skipped, "file"));
+        return fail(error, LMK_INPUT, "Not everything could be read; left out: %llu.",
+                    (unsigned long long)report->files_skipped);
     return status;
 }
 

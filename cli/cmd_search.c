@@ -53,7 +53,14 @@ static enum lmk_status find_place(const struct arguments *arguments,
     if (arguments->open > results->count)
         return fail(error, LMK_NOT_FOUND, "There is no passage %zu; passages found: %zu.",
                     arguments->open, results->count);
-    return place_find(place, &results->passages[arguments->open - 1], error);
+    const struct lmk_passage *passage = &results->passages[arguments->open - 1];
+    enum lmk_status status = place_find(place, passage, error);
+    if (!status && !place->line && !arguments->quiet) { /* for whoever has to turn the pages */
+        fputs(output_path(passage->path), stdout);
+        output_place(passage, false);
+        putchar('\n');
+    }
+    return status;
 }
 
 static enum lmk_status search_one(struct lmk_collection *collection,

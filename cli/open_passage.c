@@ -45,7 +45,8 @@ enum lmk_status place_find(struct place *place, const struct lmk_passage *passag
                            struct lmk_error *error)
 {
     bool marked = passage->mark_end > passage->mark_start;
-    *place = (struct place){.path = file_of(passage->path)};
+    *place =
+        (struct place){.path = file_of(passage->path), .page = passage->page ? passage->page : 1};
     if (!place->path)
         return fail(error, LMK_MEMORY, "Out of memory.");
     FILE *file = fopen(place->path, "rb");
@@ -99,6 +100,9 @@ static char *expand(const char *word, size_t size, const struct place *place)
             at += 6;
         } else if (!strncmp(at, "{line}", 6)) {
             fprintf(stream, "%llu", (unsigned long long)place->line);
+            at += 6;
+        } else if (!strncmp(at, "{page}", 6)) {
+            fprintf(stream, "%u", place->page);
             at += 6;
         } else {
             putc(*at++, stream);

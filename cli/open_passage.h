@@ -9,6 +9,7 @@
 struct place {
     char *path;
     uint64_t line;
+    uint32_t page; /* from 1, of a PDF; 1 of others */
 };
 
 /* Copies the place, which then outlives the passage; release it with place_release. LMK_INPUT where
@@ -17,9 +18,9 @@ enum lmk_status place_find(struct place *place, const struct lmk_passage *passag
                            struct lmk_error *error);
 void place_release(struct place *place);
 
-/* Becomes the program that shows the place: `opener`, a command whose {file} and {line} stand for
- * them; NULL: $PAGER or less, and the desktop's program for what is no text. Returns only where it
- * cannot. */
+/* Becomes the program that shows the place: `opener`, a command whose {file}, {line} and {page}
+ * stand for them; NULL: $PAGER or less, and the desktop's program for what is no text. Returns only
+ * where it cannot. */
 enum lmk_status place_open(const struct place *place, const char *opener, struct lmk_error *error);
 
 #endif

@@ -137,6 +137,7 @@ cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask)
     cJSON_AddStringToObject(object, "path", passage->path);
     cJSON_AddStringToObject(object, "title", passage->title);
     cJSON_AddStringToObject(object, "author", passage->author);
+    cJSON_AddStringToObject(object, "kind", passage->kind);
     cJSON *metadata = json_metadata(passage->metadata);
     cJSON_DeleteItemFromObjectCaseSensitive(metadata,
                                             "chapters"); /* `heading` is the one that counts */
@@ -149,6 +150,7 @@ cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask)
         cJSON_AddNumberToObject(object, "page", passage->page);
     cJSON_AddNumberToObject(object, "source_start", (double)passage->source_start);
     cJSON_AddNumberToObject(object, "source_end", (double)passage->source_end);
+    cJSON_AddNumberToObject(object, "position", round(passage->position * 1e5) / 1e5);
     cJSON_AddStringToObject(object, "text", passage->text);
     add_mark(object, passage, ask);
     return object;
@@ -324,6 +326,12 @@ void output_heading(const char *title, const char *author, const char *path)
     }
 }
 
+/* Where bytes of the source mean nothing to a reader. */
+static bool is_markup(const struct lmk_passage *passage)
+{
+    return !strcmp(passage->kind, "html") || !strcmp(passage->kind, "epub");
+}
+
 void output_place(const struct lmk_passage *passage, bool mark)
 {
     if (passage->page)
@@ -334,6 +342,8 @@ void output_place(const struct lmk_passage *passage, bool mark)
         fputs("\u201d", stdout);
     } else if (passage->chapter)
         printf(", chapter %u", passage->chapter);
+    else if (is_markup(passage))
+        printf(", at %.0f %% of the text", 100 * passage->position);
     else
         printf(", bytes %llu-%llu",
                (unsigned long long)(mark ? passage->mark_source_start : passage->source_start),

@@ -57,7 +57,8 @@ void output_heading(const char *title, const char *author, const char *path);
  * cursor stands behind what comes first in its line. */
 void output_passage(const struct lmk_passage *passage, const char *note, int indent);
 
-/* ", page 12", the heading of the chapter, or the byte range of the passage (or its mark). */
+/* ", page 12", the heading of the chapter, how far in the text where a page or book has none, or
+ * the byte range of the passage (or its mark). */
 void output_place(const struct lmk_passage *passage, bool mark);
 
 /* A note on stderr where a part of the collection cannot be searched yet in the mode asked for. */

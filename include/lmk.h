@@ -299,12 +299,13 @@ struct lmk_passage {
     uint64_t document, block; /* block: the collection's number of the first block */
     uint64_t blocks;          /* successive blocks that the passage was made of */
     uint64_t best_block;      /* the one of them that the scores and the mark belong to */
-    const char *path, *title, *author;
+    const char *path, *title, *author, *kind;
     const char *metadata;              /* a JSON object, see lmk_document */
     uint32_t chapter, page;            /* of the best block, from 1; 0: the source has none */
     const char *heading;               /* of the chapter, may be empty */
     uint64_t source_start, source_end; /* byte range in the source; where that is no text (HTML,
                                           EPUB, PDF), in the text taken from it */
+    double position;                   /* of its start in the document, 0 to 1 */
     const char *text;                  /* normalised text around the hit, UTF-8 */
     size_t mark_start,
         mark_end; /* bytes of `text` that the question's attention rests on: a sentence */

@@ -169,12 +169,14 @@ static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collec
     passage->path = strdup(document->path);
     passage->title = strdup(document->title);
     passage->author = strdup(document->author);
+    passage->kind = strdup(document->kind);
     passage->metadata = strdup(document->metadata);
     set_place(passage, document, around->place);
-    if (!passage->text || !passage->path || !passage->title || !passage->author ||
+    if (!passage->text || !passage->path || !passage->title || !passage->author || !passage->kind ||
         !passage->metadata || !passage->heading)
         return error_memory(error, size);
     passage->document = document->id;
+    passage->position = (double)(around->text_start + start) / (double)document->text_bytes;
     passage->source_start = source_of(around, start);
     passage->source_end = source_end_of(around, end);
     if (token_scores)
@@ -231,6 +233,7 @@ void passage_release(struct lmk_passage *passage)
     free((char *)(uintptr_t)passage->path);
     free((char *)(uintptr_t)passage->title);
     free((char *)(uintptr_t)passage->author);
+    free((char *)(uintptr_t)passage->kind);
     free((char *)(uintptr_t)passage->metadata);
     free((char *)(uintptr_t)passage->heading);
     free((char *)(uintptr_t)passage->text);

@@ -52,7 +52,7 @@ static void skip_unreadable(const struct walk_sink *sink, const FTSENT *entry)
 {
     struct lmk_error fault;
     errno = entry->fts_errno;
-    error_system(&fault, "Cannot read %s", entry->fts_path);
+    error_system(&fault, "%s cannot be read", entry->fts_path);
     sink->skip(sink->context, entry->fts_path, &fault);
 }
 
@@ -69,7 +69,7 @@ static enum lmk_status add_link(struct file_list *list, const char *path,
         error_set(&fault, LMK_INPUT, "%s is a link to a folder: name the folder to read it too.",
                   path);
     else if (!found && reader_knows_suffix(path))
-        error_system(&fault, "Cannot follow the link %s", path);
+        error_system(&fault, "%s is a link that cannot be followed", path);
     else
         return LMK_OK;
     sink->skip(sink->context, path, &fault);

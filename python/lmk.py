@@ -135,9 +135,9 @@ class _Timing(Structure):
 
 class _Passage(Structure):
     _fields_ = [("document", c_uint64), ("block", c_uint64), ("blocks", c_uint64), ("best_block", c_uint64),
-                ("path", c_char_p), ("title", c_char_p), ("author", c_char_p), ("metadata", c_char_p),
+                ("path", c_char_p), ("title", c_char_p), ("author", c_char_p), ("kind", c_char_p), ("metadata", c_char_p),
                 ("chapter", c_uint32), ("page", c_uint32), ("heading", c_char_p),
-                ("source_start", c_uint64), ("source_end", c_uint64), ("text", c_char_p),
+                ("source_start", c_uint64), ("source_end", c_uint64), ("position", c_double), ("text", c_char_p),
                 ("mark_start", c_size_t), ("mark_end", c_size_t),
                 ("mark_source_start", c_uint64), ("mark_source_end", c_uint64), ("score", c_double),
                 ("landmark_part", c_double), ("lexical_part", c_double), ("attention_part", c_double),

@@ -23,6 +23,16 @@ printf '<html><head><meta charset="iso-8859-1"><title>Caf\351</title></head><bod
 printf '<!DOCTYPE html><title>No text</title><p>A page with the suffix of a text.</p>' >page.txt
 index -c b.lmk cafe.html page.txt
 "$LMK" list -c b.lmk --json | show value path kind title language text_bytes | plain
+echo "---- places in a page before its first heading, and in one without any"
+{ echo "<title>A page</title>"; for i in 1 2 3; do echo "<p>"; story $i 12; done; echo "<p>Only a quagga here.<p>"; story 7 12;
+    echo "<h1>At last</h1><p>Then an okapi."; } >late.html
+{ echo "<title>Another page</title>"; for i in 4 5 6; do echo "<p>"; story $i 12; done; echo "<p>A lonely zebra."; } >plain.html
+index -c c.lmk late.html plain.html
+for words in quagga okapi zebra; do
+    "$LMK" search -c c.lmk -n 1 --mode lexical $words | sed -n 2p | plain
+done
+"$LMK" search -c c.lmk -n 1 --mode lexical --json zebra |
+    /usr/bin/python3 -c 'import json, sys; p = json.load(sys.stdin)["passages"][0]; print(p["kind"], p["position"])'
 echo "---- broken and hostile books"
 mkdir bad
 /usr/bin/python3 - "$REPO/tests/files/alice.epub" <<'END'

@@ -37,7 +37,10 @@ ln -s /bin/echo bin/xdg-open
 PATH=$here/bin:$PATH "$LMK" search -q -c b.lmk --mode lexical --open 1 okapi | plain
 echo "<html><body><h1>A page</h1><p>The quagga was seen by nobody in the end.</p></body></html>" >books/page.html
 index -c b.lmk books/page.html
-PATH=$here/bin:$PATH "$LMK" search -q -c b.lmk --mode lexical --open 1 quagga | plain
+PATH=$here/bin:$PATH "$LMK" search -c b.lmk --mode lexical --open 1 quagga | plain
+cp "$REPO/tests/files/alice.pdf" books
+index -c b.lmk books/alice.pdf | sed 's/: [0-9,]* tokens/: N tokens/'
+"$LMK" search -c b.lmk --mode lexical --open 1 --opener "echo {page} {file}" '"Do cats eat bats"' | plain
 echo "---- refused"
 try "$LMK" search -q -c a.lmk --mode lexical --open 7 zebra
 try "$LMK" search -q -c a.lmk --open 0 zebra

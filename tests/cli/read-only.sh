@@ -57,3 +57,15 @@ as "$LMK" index -q -t 1 --kv f16 -c mine.lmk books | sed 's/ in [0-9.]* s, .*$//
 chmod 000 locked
 as "$LMK" index -q -t 1 --kv f16 -c mine.lmk locked
 chmod -R u+rwx .
+echo "---- a folder that may not be read among others: its documents stay"
+mkdir shelf shelf/inner
+story 5 6 >shelf/one.txt
+story 6 6 >shelf/inner/two.txt
+shelve() { as "$LMK" index -q -t 1 --kv f16 -c shelf.lmk "$@" shelf | sed 's/ in [0-9.]* s, .*$//'; }
+shelve
+chmod 000 shelf/inner
+rm shelf/one.txt
+story 7 6 >shelf/three.txt
+shelve --prune
+as "$LMK" list -c shelf.lmk | grep shelf
+chmod -R u+rwx .
