@@ -83,7 +83,7 @@ def main():
     parser.add_argument("--questions", type=int, default=0, help="most questions of a set (0: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("sets", nargs="*", metavar="SET=SOURCE,SOURCE")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     sources = read_passages(options.qa)
     wanted = dict(item.split("=", 1) for item in options.sets)
     if not wanted:

@@ -22,6 +22,7 @@ static cJSON *json_candidate(const struct lmk_candidate *candidate, size_t heads
     cJSON_AddNumberToObject(object, "lexical", rounded(candidate->lexical_score));
     cJSON_AddNumberToObject(object, "landmark_z", rounded(candidate->landmark_z));
     cJSON_AddNumberToObject(object, "lexical_z", rounded(candidate->lexical_z));
+    cJSON_AddNumberToObject(object, "neighbourhood", rounded(candidate->neighbourhood));
     if (!candidate->heads) {
         cJSON_AddNullToObject(object, "heads");
         return object;

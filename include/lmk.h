@@ -330,9 +330,11 @@ struct lmk_candidate {
     double landmark_score, lexical_score; /* as in lmk_passage */
     double landmark_z, lexical_z;         /* deviations of the two from their means over the whole
                                              collection, in standard deviations; 0: not known */
-    const float *heads; /* [lmk_results.heads]: for each memory layer and head, the mean over the
-                           question's tokens of the logarithm of the sum of the exponentials of the
-                           token's scaled scores with the block's keys. NULL: no keys */
+    double neighbourhood; /* BM25 of the block together with its neighbours in its document;
+                             0: words were not asked */
+    const float *heads;   /* [lmk_results.heads]: for each memory layer and head, the mean over the
+                             question's tokens of the logarithm of the sum of the exponentials of the
+                             token's scaled scores with the block's keys. NULL: no keys */
 };
 
 struct lmk_search_options {

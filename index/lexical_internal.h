@@ -2,7 +2,8 @@
  *
  *   lexical.c          opening, closing, errors, the tokenizer
  *   lexical_query.c    the query language, without SQLite
- *   lexical_search.c   BM25
+ *   lexical_search.c   BM25 of all blocks
+ *   lexical_blocks.c   BM25 of single blocks and their neighbours
  *   lexical_update.c   following the store
  *   lexical_verify.c   checking
  */
@@ -11,8 +12,11 @@
 
 #include "index/lexical.h"
 
+#include <math.h>
 #include <sqlite3.h>
 
+#define LEXICAL_K1 1.2
+#define LEXICAL_B 0.75
 #define LEXICAL_VERSION 1
 #define LEXICAL_APPLICATION 0x6c6d6b77 /* "lmkw" */
 
@@ -34,8 +38,41 @@ struct lexical {
     const struct scope *scope; /* of the search at hand */
     /* of the snapshot: */
     uint64_t blocks, end_block;      /* how many there are; behind the last one's number */
+    double neighbourhood;            /* blocks of a neighbourhood, in the mean */
     sqlite3_stmt *text, *conditions; /* of one block, prepared at their first use */
 };
+
+/* What BM25 divides by beside the frequency. */
+static inline double lexical_norm(unsigned length, double average)
+{
+    return LEXICAL_K1 * (1 - LEXICAL_B + LEXICAL_B * length / average);
+}
+
+static inline double lexical_saturate(unsigned frequency, double norm)
+{
+    return frequency * (LEXICAL_K1 + 1) / (frequency + norm);
+}
+
+/* The weight of a term that `with_term` of the texts hold. */
+static inline double lexical_weight(double texts, double with_term)
+{
+    return log(1 + (texts - with_term + 0.5) / (with_term + 0.5));
+}
+
+/* How often each of the query's terms is in a block, by the terms' numbers, and its length in
+ * words. */
+struct lexical_content {
+    unsigned frequency[LEXICAL_MOST_TERMS], length;
+};
+
+/* Reads a block by its text, which takes the same time whatever the words and the collection's
+ * size. A block that is not there has length 0. */
+enum lmk_status lexical_read_block(struct lexical *lexical, const struct lexical_query *query,
+                                   uint64_t block, struct lexical_content *content,
+                                   struct lmk_error *error);
+/* BM25 of the terms [from, end). */
+double lexical_score_content(const struct lexical *lexical, const struct lexical_query *query,
+                             const struct lexical_content *content, size_t from, size_t end);
 
 /* "<generation>/lexical.db"; NULL: out of memory. */
 char *lexical_path(const struct lmk_collection *collection);
@@ -54,6 +91,10 @@ enum lmk_status lexical_run(struct lexical *lexical, const char *sql, struct lmk
 /* Prepares a statement; the caller finalizes it. */
 enum lmk_status lexical_prepare(struct lexical *lexical, sqlite3_stmt **statement, const char *sql,
                                 struct lmk_error *error);
+/* Prepares a statement whose first parameter is the FTS5 expression. */
+enum lmk_status lexical_prepare_match(struct lexical *lexical, const char *sql,
+                                      const struct buffer *expression, sqlite3_stmt **statement,
+                                      struct lmk_error *error);
 /* The one number that a statement gives, 0 if it gives none. Finalizes it. */
 enum lmk_status lexical_number(struct lexical *lexical, sqlite3_stmt *statement, uint64_t *number,
                                struct lmk_error *error);

@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define K1 1.2
-#define B 0.75
-
 /* Blocks of the sample for words that are too common to be counted. */
 #define SAMPLE 1024
 
@@ -33,16 +30,6 @@ static int find_average(const Fts5ExtensionApi *api, Fts5Context *match, double 
     return code;
 }
 
-static double norm_of(int length, double average)
-{
-    return K1 * (1 - B + B * length / average);
-}
-
-static double saturate(unsigned frequency, double norm)
-{
-    return frequency * (K1 + 1) / (frequency + norm);
-}
-
 void lexical_bm25(const Fts5ExtensionApi *api, Fts5Context *match, sqlite3_context *result,
                   int value_count, sqlite3_value **values)
 {
@@ -53,11 +40,11 @@ void lexical_bm25(const Fts5ExtensionApi *api, Fts5Context *match, sqlite3_conte
         code = scorer->average > 0 ? SQLITE_OK : find_average(api, match, &scorer->average);
     if (!code)
         code = api->xColumnSize(match, 0, &length);
-    double norm = norm_of(length, scorer->average), score = 0;
+    double norm = lexical_norm(length, scorer->average), score = 0;
     for (size_t i = 0; !code && i < scorer->count; i++) {
         unsigned frequency;
         code = frequency_of(api, match, (int)(scorer->skipped + i), &frequency);
-        score += scorer->weights[i] * saturate(frequency, norm);
+        score += scorer->weights[i] * lexical_saturate(frequency, norm);
     }
     if (code)
         sqlite3_result_error_code(result, code);
@@ -71,11 +58,6 @@ void lexical_in_scope(sqlite3_context *result, int value_count, sqlite3_value **
     (void)value_count;
     sqlite3_result_int(result,
                        scope_holds(lexical->scope, (uint64_t)sqlite3_value_int64(values[0])));
-}
-
-static double weight_of(uint64_t blocks, uint64_t with_term)
-{
-    return log(1 + ((double)blocks - (double)with_term + 0.5) / ((double)with_term + 0.5));
 }
 
 /* ------------------------------------------------------------------ expressions */
@@ -106,10 +88,9 @@ static enum lmk_status make_expression(const struct lexical_query *query, size_t
     return status;
 }
 
-/* Prepares a statement whose first parameter is the expression. */
-static enum lmk_status prepare_match(struct lexical *lexical, const char *sql,
-                                     const struct buffer *expression, sqlite3_stmt **statement,
-                                     struct lmk_error *error)
+enum lmk_status lexical_prepare_match(struct lexical *lexical, const char *sql,
+                                      const struct buffer *expression, sqlite3_stmt **statement,
+                                      struct lmk_error *error)
 {
     enum lmk_status status = lexical_prepare(lexical, statement, sql, error);
     if (!status)
@@ -180,91 +161,10 @@ static enum lmk_status run_over(struct lexical *lexical, sqlite3_stmt *statement
     return code == SQLITE_DONE ? LMK_OK : lexical_failure(lexical, code, error);
 }
 
-/* ------------------------------------------------------------------ single blocks */
-
-/* How often each of the query's terms is in a block, and its length in words. */
-struct content {
-    unsigned frequency[LEXICAL_MOST_TERMS], length;
-};
-
-struct reading {
-    struct buffer stems;  /* of the block's words, each with a space behind it */
-    struct buffer starts; /* size_t: of each word in it */
-};
-
-static enum lmk_status keep_word(void *context, const char *stem, size_t stem_size, size_t start,
-                                 size_t end, struct lmk_error *error)
-{
-    struct reading *reading = context;
-    (void)start;
-    (void)end;
-    size_t at = reading->stems.size;
-    enum lmk_status status = buffer_append(&reading->starts, &at, sizeof at, error);
-    if (!status)
-        status = buffer_append(&reading->stems, stem, stem_size, error);
-    return status ? status : buffer_append(&reading->stems, " ", 1, error);
-}
-
-static void count_terms(const struct lexical_query *query, const struct reading *reading,
-                        struct content *content)
-{
-    const size_t *starts = (const size_t *)reading->starts.data;
-    content->length = (unsigned)(reading->starts.size / sizeof *starts);
-    for (size_t i = 0; i < query->term_count; i++) {
-        const unsigned char *stems = query->stems.data + query->terms[i].stems;
-        size_t size = query->terms[i].stem_size;
-        unsigned *frequency = &content->frequency[query->terms[i].number];
-        *frequency = 0;
-        for (size_t word = 0; word < content->length; word++)
-            *frequency += reading->stems.size - starts[word] >= size &&
-                          !memcmp(reading->stems.data + starts[word], stems, size);
-    }
-}
-
-/* Reads a block by its text, which takes the same time whatever the words and the collection's
- * size. A block that is not there has length 0. */
-static enum lmk_status read_block(struct lexical *lexical, const struct lexical_query *query,
-                                  uint64_t block, struct content *content, struct lmk_error *error)
-{
-    enum lmk_status status = LMK_OK;
-    if (!lexical->text &&
-        (status = lexical_prepare(lexical, &lexical->text,
-                                  "SELECT text FROM words WHERE rowid = ?1", error)))
-        return status;
-    struct reading reading;
-    buffer_init(&reading.stems, 1 << 24);
-    buffer_init(&reading.starts, 1 << 24);
-    sqlite3_bind_int64(lexical->text, 1, (sqlite3_int64)block);
-    int code = sqlite3_step(lexical->text);
-    if (code == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(lexical->text, 0);
-        status =
-            lexical_words(lexical, text ? text : "", (size_t)sqlite3_column_bytes(lexical->text, 0),
-                          keep_word, &reading, error);
-    } else if (code != SQLITE_DONE)
-        status = lexical_failure(lexical, code, error);
-    sqlite3_reset(lexical->text);
-    if (!status)
-        count_terms(query, &reading, content);
-    buffer_release(&reading.stems);
-    buffer_release(&reading.starts);
-    return status;
-}
-
-/* BM25 of the terms [from, end). */
-static double score_content(const struct lexical *lexical, const struct lexical_query *query,
-                            const struct content *content, size_t from, size_t end)
-{
-    double norm = norm_of(content->length, lexical->scorer.average), score = 0;
-    for (size_t i = from; i < end; i++)
-        score += query->weights[i] * saturate(content->frequency[query->terms[i].number], norm);
-    return score;
-}
-
 /* ------------------------------------------------------------------ the sample */
 
 struct sample {
-    struct content *contents; /* [SAMPLE] */
+    struct lexical_content *contents; /* [SAMPLE] */
     size_t count;
 };
 
@@ -279,8 +179,8 @@ static enum lmk_status take_sample(struct lexical *lexical, const struct lexical
     if (!sample->contents)
         return error_memory(error, SAMPLE * sizeof *sample->contents);
     for (uint64_t i = 0; !status && i < SAMPLE && (i < end || end > SAMPLE); i++) {
-        struct content *content = &sample->contents[sample->count];
-        status = read_block(lexical, query, sample_block(i, SAMPLE, end), content, error);
+        struct lexical_content *content = &sample->contents[sample->count];
+        status = lexical_read_block(lexical, query, sample_block(i, SAMPLE, end), content, error);
         sample->count += !status && content->length > 0;
     }
     return status;
@@ -297,7 +197,7 @@ static enum lmk_status count_blocks(struct lexical *lexical, const struct lexica
     buffer_init(&expression, 1 << 24);
     enum lmk_status status = make_expression(query, term, term + 1, false, &expression, error);
     if (!status)
-        status = prepare_match(
+        status = lexical_prepare_match(
             lexical, "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ?1 LIMIT ?2)",
             &expression, &statement, error);
     buffer_release(&expression);
@@ -349,7 +249,7 @@ static size_t weigh_terms(const struct lexical *lexical, struct lexical_query *q
     size_t chosen = 0;
     qsort(query->terms, query->term_count, sizeof *query->terms, rarest_first);
     for (size_t i = 0; i < query->term_count; i++) {
-        query->weights[i] = weight_of(lexical->blocks, query->terms[i].blocks);
+        query->weights[i] = lexical_weight((double)lexical->blocks, (double)query->terms[i].blocks);
         bool first = !matches;
         matches += query->terms[i].blocks;
         if (!most || matches <= most || first)
@@ -436,8 +336,8 @@ static enum lmk_status search_terms(struct lexical *lexical, const struct lexica
     buffer_init(&expression, 1 << 24);
     enum lmk_status status = make_expression(query, 0, chosen, true, &expression, error);
     if (!status)
-        status = prepare_match(lexical, lexical->scope || sampled ? scoped : all, &expression,
-                               &statement, error);
+        status = lexical_prepare_match(lexical, lexical->scope || sampled ? scoped : all,
+                                       &expression, &statement, error);
     buffer_release(&expression);
     if (status)
         return status;
@@ -465,7 +365,7 @@ static enum lmk_status add_common_terms(struct lexical *lexical, const struct le
     double mean = 0, squares = 0;
     for (size_t i = 0; i < sample->count; i++) {
         double score =
-            score_content(lexical, query, &sample->contents[i], chosen, query->term_count);
+            lexical_score_content(lexical, query, &sample->contents[i], chosen, query->term_count);
         mean += score / (double)sample->count;
         squares += score * score / (double)sample->count;
     }
@@ -534,55 +434,27 @@ enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *qu
     return status;
 }
 
-/* Whether the block fulfils the query's conditions. */
-static enum lmk_status check_conditions(struct lexical *lexical, const struct lexical_query *query,
-                                        uint64_t block, bool *allowed, struct lmk_error *error)
-{
-    enum lmk_status status = LMK_OK;
-    if (!lexical->conditions) {
-        const struct buffer expression = {.data = query->filter.data,
-                                          .size = query->filter.size - 1};
-        status = prepare_match(lexical, "SELECT 1 FROM words WHERE words MATCH ?1 AND rowid = ?2",
-                               &expression, &lexical->conditions, error);
-        if (status)
-            return status;
-    }
-    sqlite3_bind_int64(lexical->conditions, 2, (sqlite3_int64)block);
-    int code = sqlite3_step(lexical->conditions);
-    *allowed = code == SQLITE_ROW;
-    sqlite3_reset(lexical->conditions);
-    return code == SQLITE_ROW || code == SQLITE_DONE ? LMK_OK
-                                                     : lexical_failure(lexical, code, error);
-}
-
-enum lmk_status lexical_score(struct lexical *lexical, const struct lexical_query *query,
-                              uint64_t block, double *score, bool *allowed, struct lmk_error *error)
-{
-    struct content content;
-    enum lmk_status status = LMK_OK;
-    *score = 0;
-    *allowed = true;
-    if (query->filter.size)
-        status = check_conditions(lexical, query, block, allowed, error);
-    if (!status && query->term_count && *allowed && lexical->scorer.average > 0 &&
-        !(status = read_block(lexical, query, block, &content, error)))
-        *score = score_content(lexical, query, &content, 0, query->term_count);
-    return status;
-}
-
 /* ------------------------------------------------------------------ snapshots */
 
+/* A document of c blocks and neighbourhoods that reach r blocks to each side have c(2r + 1) - r(r +
+ * 1) blocks together, or c * c where each neighbourhood is the whole document. */
 static enum lmk_status read_extent(struct lexical *lexical, struct lmk_error *error)
 {
     sqlite3_stmt *statement;
     enum lmk_status status = lexical_prepare(
         lexical, &statement,
-        "SELECT sum(block_count), max(first_block + block_count) FROM documents", error);
+        "SELECT sum(block_count), max(first_block + block_count), sum(CASE WHEN block_count > ?1 "
+        "THEN block_count * (2 * ?1 + 1) - ?1 * (?1 + 1) ELSE block_count * block_count END) "
+        "FROM documents",
+        error);
     if (status)
         return status;
+    sqlite3_bind_int(statement, 1, LEXICAL_NEIGHBOURS);
     int code = sqlite3_step(statement);
     lexical->blocks = (uint64_t)sqlite3_column_int64(statement, 0);
     lexical->end_block = (uint64_t)sqlite3_column_int64(statement, 1);
+    lexical->neighbourhood =
+        lexical->blocks ? sqlite3_column_double(statement, 2) / (double)lexical->blocks : 1;
     sqlite3_finalize(statement);
     return code == SQLITE_ROW ? LMK_OK : lexical_failure(lexical, code, error);
 }

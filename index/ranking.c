@@ -10,7 +10,7 @@
 
 /* What the sides weigh in a score. */
 struct side_weights {
-    double landmark, lexical;
+    double landmark, lexical, neighbourhood;
     const float *attention; /* [M][H]; NULL: none */
 };
 
@@ -144,6 +144,45 @@ static enum lmk_status complete(struct ranker *ranker, struct lmk_error *error)
     return status;
 }
 
+/* ------------------------------------------------------------------ neighbourhoods */
+
+/* The blocks that lie at most LEXICAL_NEIGHBOURS from this one, in its document. `document` is that
+ * of a block before, and may be it. */
+static enum lmk_status find_neighbourhood(const struct ranker *ranker, uint64_t block,
+                                          struct document *document,
+                                          struct lexical_neighbourhood *neighbourhood,
+                                          struct lmk_error *error)
+{
+    enum lmk_status status = LMK_OK;
+    if (block - document->first_block >= document->block_count)
+        status = store_document_of_block(ranker->view, block, document, error);
+    uint64_t end = document->first_block + document->block_count;
+    neighbourhood->first = block - document->first_block > LEXICAL_NEIGHBOURS
+                               ? block - LEXICAL_NEIGHBOURS
+                               : document->first_block;
+    neighbourhood->end = end - block > LEXICAL_NEIGHBOURS ? block + LEXICAL_NEIGHBOURS + 1 : end;
+    return status;
+}
+
+/* The items are in the order of their blocks. */
+static enum lmk_status score_neighbourhoods(struct ranker *ranker, struct lmk_error *error)
+{
+    struct ranking *ranking = ranker->ranking;
+    struct document document = {.block_count = 0};
+    struct lexical_neighbourhood *found = malloc((ranking->count + 1) * sizeof *found);
+    enum lmk_status status =
+        found ? LMK_OK : error_memory(error, (ranking->count + 1) * sizeof *found);
+    for (size_t i = 0; !status && i < ranking->count; i++)
+        status = find_neighbourhood(ranker, ranking->items[i].block, &document, &found[i], error);
+    if (!status)
+        status = lexical_score_neighbourhoods(ranker->lexical, &ranker->query, found,
+                                              ranking->count, error);
+    for (size_t i = 0; !status && i < ranking->count; i++)
+        ranking->items[i].neighbourhood = found[i].score;
+    free(found);
+    return status;
+}
+
 /* ------------------------------------------------------------------ z-scores */
 
 /* Mean and deviation of the landmark scores. */
@@ -221,7 +260,9 @@ static void add_up(struct ranker *ranker)
         struct ranked *item = &ranker->ranking->items[i];
         struct score_parts *parts = &item->parts;
         parts->landmark = weights->landmark * item->landmark_z;
-        parts->lexical = hybrid ? weights->lexical * item->lexical_z : NAN;
+        parts->lexical = hybrid ? weights->lexical * item->lexical_z +
+                                      weights->neighbourhood * item->neighbourhood
+                                : NAN;
         item->score = parts->landmark + (hybrid ? parts->lexical : 0) +
                       (weights->attention ? parts->attention : 0);
     }
@@ -231,8 +272,9 @@ static struct side_weights weights_of(const struct ranking_request *request,
                                       const struct rank_weights *rank)
 {
     if (request->mode == LMK_HYBRID)
-        return (struct side_weights){rank->landmark, rank->lexical, rank->attention};
-    return (struct side_weights){rank->landmark_alone, 0, rank->attention_landmark};
+        return (struct side_weights){rank->landmark, rank->lexical, rank->neighbourhood,
+                                     rank->attention};
+    return (struct side_weights){rank->landmark_alone, 0, 0, rank->attention_landmark};
 }
 
 /* z-scores and head scores, where the order or the caller needs them, and what they add up to. */
@@ -302,7 +344,8 @@ static enum lmk_status find_words(struct ranker *ranker, struct lmk_error *error
 static enum lmk_status rank(struct ranker *ranker, struct lmk_timing *timing,
                             struct lmk_error *error)
 {
-    enum lmk_mode mode = ranker->request->mode;
+    const struct ranking_request *request = ranker->request;
+    enum lmk_mode mode = request->mode;
     double start = ingest_clock();
     enum lmk_status status = mode == LMK_LEXICAL ? LMK_OK : landmark_candidates(ranker, error);
     double between = ingest_clock();
@@ -315,6 +358,8 @@ static enum lmk_status rank(struct ranker *ranker, struct lmk_timing *timing,
     if (!status && mode == LMK_HYBRID) {
         fold(ranker->ranking);
         status = complete(ranker, error);
+        if (!status && ranker->lexical && (ranker->weights.neighbourhood || request->features))
+            status = score_neighbourhoods(ranker, error);
     }
     if (!status && mode != LMK_LEXICAL)
         status = combine(ranker, timing, error);

@@ -2,11 +2,12 @@
  * by one score.
  *
  * In mode hybrid a block's score is the weighted sum of the z-score of its landmark score, that of
- * its BM25, and, for each head of each memory layer, its head score: the exact attention of the
- * question to its keys (src/model/scoring.h), less the mean over the candidates. The weights are
- * the model's (landmark.rank.*); a model without weights for the heads ranks by the two z-scores,
- * each weighing 1. In mode landmark a model with weights for it ranks by the landmark's z-score and
- * the head scores, another by the landmark score as it is. Mode lexical ranks by BM25.
+ * its BM25, BM25 of the block together with its neighbours (lexical_score_neighbourhoods), and, for
+ * each head of each memory layer, its head score: the exact attention of the question to its keys
+ * (src/model/scoring.h), less the mean over the candidates. The weights are the model's
+ * (landmark.rank.*); a model without any ranks by the two z-scores, each weighing 1. In mode
+ * landmark a model with weights for it ranks by the landmark's z-score and the head scores, another
+ * by the landmark score as it is. Mode lexical ranks by BM25.
  *
  * A z-score counts deviations from the mean over *all* blocks of the scope, not over the
  * candidates, which are the best of it and would make any list look alike:
@@ -36,6 +37,7 @@ struct ranked {
     double score;                 /* what the order follows: the sum of the parts */
     double landmark, lexical;     /* NaN: not known in this mode, or no landmark yet */
     double landmark_z, lexical_z; /* NaN where no z-scores were needed */
+    double neighbourhood;         /* lexical_score_neighbourhoods; 0 where it was not needed */
     struct score_parts parts;
     const float *head_scores; /* [M][H], of the ranking; NULL: no keys, or not needed */
 };

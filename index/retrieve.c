@@ -176,6 +176,7 @@ static enum lmk_status make_candidates(struct retrieval *retrieval, struct lmk_e
                                        .lexical_score = item->lexical,
                                        .landmark_z = item->landmark_z,
                                        .lexical_z = item->lexical_z,
+                                       .neighbourhood = item->neighbourhood,
                                        .heads = item->head_scores};
     }
     buffer_release(&tokens);

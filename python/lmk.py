@@ -155,7 +155,8 @@ class _SearchOptions(Structure):
 class _Candidate(Structure):
     _fields_ = ([(name, c_uint64) for name in ("document", "block", "source_start", "source_end")] +
                 [(name, c_double) for name in (
-                    "score", "landmark_score", "lexical_score", "landmark_z", "lexical_z")] +
+                    "score", "landmark_score", "lexical_score", "landmark_z", "lexical_z",
+                    "neighbourhood")] +
                 [("heads", POINTER(c_float))])
 
 

@@ -13,8 +13,8 @@ of it. The model's tensors stay as they are, and so do collections made with it.
 
 The fit is a conditional logistic regression: the probability of a candidate block among the candidates of its question is
 the softmax of the weighted sum of its features, and the likelihood of a question that of all blocks of its right
-documents together. The features are the two z-scores, and for each memory layer and head the block's head score less the
-mean over the candidates. The penalty on the heads' squared weights (as of features of deviation 1) is the one of the
+documents together. The features are the two z-scores, BM25 of the block together with its neighbours, and for each memory layer
+and head the block's head score less the mean over the candidates. The penalty on the heads' squared weights (as of features of deviation 1) is the one of the
 likeliest held-out questions. Questions are held out by the title of what they are about, in FOLDS parts.
 """
 import argparse
@@ -29,7 +29,7 @@ from .json_lines import each_line, read_lines, write_lines
 
 FOLDS = 5
 PENALTIES = (1, 1e-1, 1e-2, 1e-3)
-LANDMARK, LEXICAL, HEADS = 0, 1, 2  # columns of the features; heads are all from HEADS on
+LANDMARK, LEXICAL, NEIGHBOURHOOD, HEADS = 0, 1, 2, 3  # columns of the features; heads are all from HEADS on
 
 
 # ---- data sets
@@ -83,7 +83,7 @@ def read_judgements(path):
 # ---- features
 
 class Question:
-    """features [C, 2 + heads]; documents [C]; right [C]: the block is of a right document; landmark [C]: the landmarks'
+    """features [C, 3 + heads]; documents [C]; right [C]: the block is of a right document; landmark [C]: the landmarks'
     candidates alone; group: what it is about."""
 
     def __init__(self, features, documents, right, landmark, group):
@@ -121,7 +121,7 @@ def read_questions(data, features, documents, candidates):
         if not wanted:
             continue
         names = [ids[c["document"]] for c in found]
-        scores = np.array([[c["landmark_z"], c["lexical_z"]] for c in found]).reshape(-1, 2)
+        scores = np.array([[c["landmark_z"], c["lexical_z"], c["neighbourhood"]] for c in found]).reshape(-1, HEADS)
         out.append(Question(np.hstack((scores, head_features(found))), np.array([c["document"] for c in found]),
                             np.array([name in wanted for name in names], bool), best_landmarks(found, candidates),
                             corpus[min(wanted)]))
@@ -255,7 +255,7 @@ def measure(questions, scores_of):
 
 
 def fixed(weights):
-    """Scores by given weights of the two z-scores."""
+    """Scores by given weights of the features before the heads."""
     return lambda question: question.features[:, :HEADS] @ weights
 
 
@@ -270,7 +270,7 @@ def fitted(fit_, held_out):
 def table(questions, fits):
     """-> [(name, in-sample R@1, MRR, held-out R@1, MRR)]"""
     rows = [(name, *measure(questions, fixed(np.array(weights))) * 2)
-            for name, weights in (("landmark", [1, 0]), ("lexical", [0, 1]), ("sum", [1, 1]))]
+            for name, weights in (("landmark", [1, 0, 0]), ("lexical", [0, 1, 0]), ("sum", [1, 1, 0]))]
     for name, found in fits.items():
         rows.append((name, *measure(questions, fitted(found, False)), *measure(questions, fitted(found, True))))
     return rows
@@ -288,11 +288,12 @@ def show(title, questions, rows):
 def make_fits(questions):
     width = questions[0].features.shape[1]
     heads = list(range(HEADS, width))
-    return {"weighted sum": Fit(questions, [LANDMARK, LEXICAL]), "all": Fit(questions, [LANDMARK, LEXICAL] + heads),
-            "landmark + attention": Fit(questions, [LANDMARK] + heads, landmark_only=True)}
+    sides = [LANDMARK, LEXICAL, NEIGHBOURHOOD]
+    return {"without neighbours": Fit(questions, [LANDMARK, LEXICAL]), "weighted sum": Fit(questions, sides),
+            "all": Fit(questions, sides + heads), "landmark + attention": Fit(questions, [LANDMARK] + heads, landmark_only=True)}
 
 
-KEYS = ["landmark.rank." + name for name in ("landmark", "lexical", "attention", "landmark_alone", "attention_landmark")]
+KEYS = ["landmark.rank." + name for name in ("landmark", "lexical", "neighbourhood", "attention", "landmark_alone", "attention_landmark")]
 
 
 def keys_of(fits, questions):
@@ -301,14 +302,14 @@ def keys_of(fits, questions):
     def held_out(name):
         return measure(questions, fitted(fits[name], True))[1]
 
-    landmark, lexical, attention, alone, attention_alone = KEYS
+    landmark, lexical, neighbourhood, attention, alone, attention_alone = KEYS
     numbers = (gguf.ARRAY, gguf.FLOAT32)
     best = max(("weighted sum", "all"), key=held_out)
     weights = fits[best].weights.tolist()
-    keys = [(landmark, gguf.FLOAT32, weights[0]), (lexical, gguf.FLOAT32, weights[1])]
+    keys = [(key, gguf.FLOAT32, weight) for key, weight in zip((landmark, lexical, neighbourhood), weights)]
     if best == "all":
-        keys.append((attention, numbers, weights[2:]))
-    if held_out("landmark + attention") > measure(questions, fixed(np.array([1, 0])))[1]:
+        keys.append((attention, numbers, weights[HEADS:]))
+    if held_out("landmark + attention") > measure(questions, fixed(np.array([1, 0, 0])))[1]:
         weights = fits["landmark + attention"].weights.tolist()
         keys += [(alone, gguf.FLOAT32, weights[0]), (attention_alone, numbers, weights[1:])]
     return keys

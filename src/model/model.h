@@ -44,6 +44,7 @@ struct layer_weights {
 /* What the ranking adds up (index/ranking.h): landmark.rank.* of the file. */
 struct rank_weights {
     float landmark, lexical;   /* of the two z-scores in mode hybrid; 1 where the file has none */
+    float neighbourhood;       /* of BM25 with the neighbours, in mode hybrid; 0 */
     float landmark_alone;      /* of the landmarks' in mode landmark; 1 */
     float *attention;          /* [M][H] in mode hybrid; NULL: attention does not rank */
     float *attention_landmark; /* [M][H] in mode landmark; NULL: the same */

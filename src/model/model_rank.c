@@ -51,6 +51,8 @@ enum lmk_status model_read_rank(struct lmk_model *model, struct lmk_error *error
     if (!status)
         status = read_weight(file, "landmark.rank.lexical", &rank->lexical, error);
     if (!status)
+        status = read_weight(file, "landmark.rank.neighbourhood", &rank->neighbourhood, error);
+    if (!status)
         status = read_weight(file, "landmark.rank.landmark_alone", &rank->landmark_alone, error);
     if (!status)
         status = read_weights(file, "landmark.rank.attention", heads, &rank->attention, error);

@@ -16,7 +16,7 @@ sys.path.insert(0, ROOT)
 from train import gguf, rank  # noqa: E402
 
 MODEL = f"{ROOT}/tests/golden/tiny-slot.gguf"
-WEIGHTS = np.array([0.8, 1.5, 2.0, -1.0, 0.0])
+WEIGHTS = np.array([0.8, 1.5, 0.4, 2.0, -1.0, 0.0])
 
 
 def draw(count, candidates=30, seed=0):
@@ -33,7 +33,7 @@ def draw(count, candidates=30, seed=0):
 class Ranking(unittest.TestCase):
     def test_finds_the_weights(self):
         questions = draw(3000)
-        stack = rank.Stack(questions, list(range(5)), False)
+        stack = rank.Stack(questions, list(range(6)), False)
         np.testing.assert_allclose(rank.fit(stack, 1e-6), WEIGHTS, atol=0.1)
         heavy = rank.fit(stack, 10)
         self.assertLess(np.abs(heavy[rank.HEADS:]).max(), 0.2)
@@ -45,10 +45,10 @@ class Ranking(unittest.TestCase):
         questions = draw(50)
         for question in questions[::3]:
             question.right[:4] = True
-        stack, penalty = rank.Stack(questions, list(range(5)), False), 0.01
-        weights, cost = rank.fit(stack, penalty), penalty / 2 * rank.deviations(stack) ** 2 * [0, 0, 1, 1, 1]
+        stack, penalty = rank.Stack(questions, list(range(6)), False), 0.01
+        weights, cost = rank.fit(stack, penalty), penalty / 2 * rank.deviations(stack) ** 2 * [0, 0, 0, 1, 1, 1]
         best = stack.likelihood(weights)[0] - cost @ weights ** 2
-        for change in np.vstack((np.eye(5), -np.eye(5))) * 1e-3:
+        for change in np.vstack((np.eye(6), -np.eye(6))) * 1e-3:
             moved = weights + change
             self.assertLess(stack.likelihood(moved)[0] - cost @ moved ** 2, best)
 
@@ -70,6 +70,7 @@ class Ranking(unittest.TestCase):
         self.assertLess(rows["all"][2], rows["all"][0] - 0.2)
         rows = {name: values for name, *values in rank.table(draw(600), rank.make_fits(draw(600)))}
         self.assertGreater(rows["all"][2], rows["weighted sum"][2] + 0.1)
+        self.assertGreater(rows["weighted sum"][2], rows["without neighbours"][2])
         self.assertEqual(rows["sum"][0], rows["sum"][2])
 
     def test_attention_must_pay(self):
@@ -78,7 +79,7 @@ class Ranking(unittest.TestCase):
         for question in questions:
             question.features[:, rank.HEADS:] = generator.normal(size=question.features[:, rank.HEADS:].shape)
         named = {name for name, _, _ in rank.keys_of(rank.make_fits(questions), questions)}
-        self.assertEqual(named, {"landmark.rank.landmark", "landmark.rank.lexical"})
+        self.assertEqual(named, {"landmark.rank.landmark", "landmark.rank.lexical", "landmark.rank.neighbourhood"})
         questions = draw(200)
         self.assertEqual([name for name, _, _ in rank.keys_of(rank.make_fits(questions), questions)], rank.KEYS)
 
@@ -126,7 +127,8 @@ class Ranking(unittest.TestCase):
                 heads = generator.normal(size=8)
                 heads[3] += 4 * (i == q % 30)
                 candidates.append({"document": i + 1, "landmark": generator.normal(), "landmark_z": generator.normal(),
-                                   "lexical_z": generator.normal(), "heads": None if i == (q + 1) % 30 else heads.tolist()})
+                                   "lexical_z": generator.normal(), "neighbourhood": generator.normal(),
+                                   "heads": None if i == (q + 1) % 30 else heads.tolist()})
             results.append({"id": str(q), "candidates": candidates})
         rank.write_lines(f"{folder}/features", results + [{"id": "60", "not_found": "nothing", "passages": []}])
 

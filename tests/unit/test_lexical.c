@@ -645,6 +645,114 @@ static void test_damage(void **state)
     unbuild();
 }
 
+/* ---- neighbourhoods */
+
+/* Blocks [first, end) around a block, at most four to each side, in a document of the twin. */
+static struct lexical_neighbourhood around(uint64_t block, uint64_t document_first,
+                                           uint64_t document_end)
+{
+    struct lexical_neighbourhood found = {document_first, document_end, NAN};
+    if (block > document_first + 4)
+        found.first = block - 4;
+    if (block + 5 < document_end)
+        found.end = block + 5;
+    return found;
+}
+
+/* BM25 of words that are in one piece. */
+static double twin_neighbourhood(const struct lexical_neighbourhood *neighbourhood,
+                                 const char *const *terms, double mean_blocks)
+{
+    double words = 0, length = 0, score = 0, blocks = (double)twin.count;
+    for (size_t b = 0; b < twin.count; b++)
+        words += (double)twin.blocks[b].count;
+    for (uint64_t b = neighbourhood->first; b < neighbourhood->end; b++)
+        length += (double)twin.blocks[b].count;
+    for (; *terms; terms++) {
+        double with = 0, f = 0, none = 1;
+        for (size_t b = 0; b < twin.count; b++)
+            with += has(&twin.blocks[b], *terms);
+        for (uint64_t b = neighbourhood->first; b < neighbourhood->end; b++)
+            f += (double)frequency(&twin.blocks[b], *terms);
+        none = blocks * (1 - pow(1 - with / blocks, mean_blocks));
+        score += log(1 + (blocks - none + 0.5) / (none + 0.5)) * f * 2.2 /
+                 (f + 1.2 * (0.25 + 0.75 * length / (words / blocks * mean_blocks)));
+    }
+    return score;
+}
+
+static void score_neighbourhoods(const char *text, struct lexical_neighbourhood *neighbourhoods,
+                                 size_t count)
+{
+    struct lmk_error error;
+    struct lexical_query query;
+    struct lexical_hit hits[MOST_BLOCKS];
+    struct lexical_statistics statistics;
+    size_t found;
+    struct lexical *lexical = words();
+    must(lexical_begin(lexical, text, &query, &error), &error);
+    must(lexical_search(lexical, &query, MOST_BLOCKS, 0, NULL, hits, &found, &statistics, &error),
+         &error);
+    must(lexical_score_neighbourhoods(lexical, &query, neighbourhoods, count, &error), &error);
+    lexical_end(lexical, &query);
+}
+
+static void check_neighbourhoods(const char *text, const char *const *terms)
+{
+    struct lexical_neighbourhood all[MOST_BLOCKS], backwards[MOST_BLOCKS];
+    struct lmk_error error;
+    struct document document;
+    double sum = 0;
+    size_t scored = 0;
+    struct store_view *view = scratch_view(collection);
+    for (uint64_t b = 0; b < twin.count; b++) {
+        must(store_document_of_block(view, b, &document, &error), &error);
+        all[b] = around(b, document.first_block, document.first_block + document.block_count);
+        backwards[twin.count - 1 - b] = all[b];
+        sum += (double)(all[b].end - all[b].first);
+    }
+    store_view_end(view);
+    score_neighbourhoods(text, all, twin.count);
+    score_neighbourhoods(text, backwards, twin.count);
+    for (size_t b = 0; b < twin.count; b++) {
+        double expected = twin_neighbourhood(&all[b], terms, sum / (double)twin.count);
+        if (fabs(all[b].score - expected) > 1e-9 * (1 + expected))
+            fail_msg("%s: the neighbourhood of block %zu has %.12f instead of %.12f", text, b,
+                     all[b].score, expected);
+        assert_true(backwards[twin.count - 1 - b].score == all[b].score);
+        scored += expected > 0;
+    }
+    assert_true(scored > twin.count / 4);
+}
+
+static void test_neighbourhoods(void **state)
+{
+    (void)state;
+    build("neighbours.lmk");
+    check_neighbourhoods("moon frog", TERMS("moon", "frog"));
+    check_neighbourhoods("\"moon cat\" salt", TERMS("moon cat", "salt"));
+    struct lexical_neighbourhood nothing = {0, 3, NAN};
+    score_neighbourhoods("zebra", &nothing, 1);
+    assert_true(nothing.score == 0);
+    unbuild();
+}
+
+/* Two documents of a block each, three words and one: 2 blocks of 2 words in the mean,
+ * neighbourhoods of one block; so ln(1 + 1.5 / 1.5) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 3 / 2)). */
+static void test_neighbourhood_by_hand(void **state)
+{
+    (void)state;
+    struct lexical_neighbourhood both[] = {{0, 1, NAN}, {1, 2, NAN}};
+    scratch_write_text("hand/a.txt", "frog cat cat");
+    scratch_write_text("hand/b.txt", "dog");
+    collection = scratch_create("hand.lmk", model, LMK_TIER_F16, NULL);
+    scratch_index(collection, "hand");
+    score_neighbourhoods("frog", both, 2);
+    assert_true(fabs(both[0].score - 0.575443) < 1e-6);
+    assert_true(both[1].score == 0);
+    lmk_collection_close(collection);
+}
+
 /* ---- block edges */
 
 static void test_edges(void **state)
@@ -673,10 +781,11 @@ static void test_edges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bm25),         cmocka_unit_test(test_language),
-        cmocka_unit_test(test_plain),        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_most_matches), cmocka_unit_test(test_removal),
-        cmocka_unit_test(test_catching_up),  cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_bm25),           cmocka_unit_test(test_language),
+        cmocka_unit_test(test_plain),          cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_most_matches),   cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_catching_up),    cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_neighbourhoods), cmocka_unit_test(test_neighbourhood_by_hand),
         cmocka_unit_test(test_edges),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

@@ -262,20 +262,21 @@ static void test_rank_weights(void **state)
     const float values[8] = {1, -2, 0.5f, 0, 3, 4, 5, 6}, others[8] = {9};
     struct lmk_model *model = open_model(TINY);
     assert_true(model->rank.landmark == 1 && model->rank.lexical == 1 &&
-                model->rank.landmark_alone == 1);
+                model->rank.landmark_alone == 1 && model->rank.neighbourhood == 0);
     assert_true(!model->rank.attention && !model->rank.attention_landmark);
     lmk_model_close(model);
     struct gguf_image keys = {0};
     struct lmk_error error;
     image_float(&keys, "landmark.rank.landmark", 0.25f);
     image_float(&keys, "landmark.rank.lexical", 2);
+    image_float(&keys, "landmark.rank.neighbourhood", 0.75f);
     image_float(&keys, "landmark.rank.landmark_alone", -0.5f);
     image_floats(&keys, "landmark.rank.attention", values, 8);
     image_floats(&keys, "landmark.rank.attention_landmark", others, 8);
-    struct gguf_image image = with_keys(&keys, 5);
+    struct gguf_image image = with_keys(&keys, 6);
     assert_int_equal(open_image(&model, &image, &error), LMK_OK);
     assert_true(model->rank.landmark == 0.25f && model->rank.lexical == 2 &&
-                model->rank.landmark_alone == -0.5f);
+                model->rank.neighbourhood == 0.75f && model->rank.landmark_alone == -0.5f);
     assert_memory_equal(model->rank.attention, values, sizeof values);
     assert_memory_equal(model->rank.attention_landmark, others, sizeof others);
     lmk_model_close(model);
@@ -321,6 +322,7 @@ static void test_rank_weights_that_do_not_fit(void **state)
     const float values[16] = {0}, infinite[8] = {0, 0, 0, INFINITY};
     refuse_weight("landmark.rank.landmark", NAN);
     refuse_weight("landmark.rank.lexical", INFINITY);
+    refuse_weight("landmark.rank.neighbourhood", NAN);
     refuse_weight("landmark.rank.landmark_alone", -INFINITY);
     refuse_weight("landmark.rank.attention", 1); /* no array */
     refuse_weights("landmark.rank.attention", values, 7);

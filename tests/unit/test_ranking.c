@@ -63,7 +63,7 @@ static int close_group(void **state)
 
 /* Both scores of every block, each side computed by itself. */
 struct scores {
-    double landmark[MOST_BLOCKS], lexical[MOST_BLOCKS];
+    double landmark[MOST_BLOCKS], lexical[MOST_BLOCKS], neighbourhood[MOST_BLOCKS];
     size_t count;
 };
 
@@ -92,6 +92,15 @@ static void compute(struct scores *scores, const char *text)
     must(lexical_begin(lexical, text, &words, &error), &error);
     must(lexical_search(lexical, &words, MOST_BLOCKS, 0, NULL, hits, &found, &statistics, &error),
          &error);
+    for (uint64_t b = 0; b < scores->count; b++) {
+        struct document document;
+        must(store_document_of_block(view, b, &document, &error), &error);
+        uint64_t first = document.first_block, end = first + document.block_count;
+        struct lexical_neighbourhood around = {b < first + 4 ? first : b - 4,
+                                               b + 5 < end ? b + 5 : end, 0};
+        must(lexical_score_neighbourhoods(lexical, &words, &around, 1, &error), &error);
+        scores->neighbourhood[b] = around.score;
+    }
     lexical_end(lexical, &words);
     for (size_t i = 0; i < found; i++)
         scores->lexical[hits[i].block] = hits[i].score;
@@ -197,10 +206,11 @@ static struct lmk_model *open_weighted(void)
     image_read(&image, "tests/golden/tiny-slot.gguf");
     image_float(&keys, "landmark.rank.landmark", 0.75f);
     image_float(&keys, "landmark.rank.lexical", 1.5f);
+    image_float(&keys, "landmark.rank.neighbourhood", 0.625f);
     image_float(&keys, "landmark.rank.landmark_alone", 3);
     image_floats(&keys, "landmark.rank.attention", hybrid_weights, HEADS);
     image_floats(&keys, "landmark.rank.attention_landmark", landmark_weights, HEADS);
-    image_add_keys(&image, &keys, 5);
+    image_add_keys(&image, &keys, 6);
     struct published_image published = image_publish(&image);
     must(lmk_model_open(&weighted, published.path, &error), &error);
     image_unpublish(&published);
@@ -267,11 +277,14 @@ static void check_weighted(struct lmk_collection *weighted, enum lmk_mode mode, 
         double lexical = z_score(scores.lexical, scores.count, b);
         double attention =
             attention_part(results, heads, is_hybrid ? hybrid_weights : landmark_weights, b);
-        double expected =
-            is_hybrid ? 0.75 * landmark + 1.5 * lexical + attention : 3 * landmark + attention;
+        double neighbourhood = scores.neighbourhood[b];
+        double expected = is_hybrid
+                              ? 0.75 * landmark + 1.5 * lexical + 0.625 * neighbourhood + attention
+                              : 3 * landmark + attention;
         assert_true(fabs(candidate->score - expected) < 1e-2);
         assert_true(fabs(candidate->landmark_z - landmark) < 1e-3);
         assert_true(!is_hybrid || fabs(candidate->lexical_z - lexical) < 1e-3);
+        assert_true(candidate->neighbourhood == (is_hybrid ? neighbourhood : 0));
         assert_memory_equal(candidate->heads, heads[b], sizeof heads[b]);
         assert_true(!i || candidate->score <= candidate[-1].score);
         if (i >= results->count)
