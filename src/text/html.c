@@ -328,17 +328,17 @@ static bool declared_encoding(struct slice bytes, const char *key, char name[40]
     for (; head.size; head = slice_after(head, 1)) {
         if (!slice_starts_with(head, key))
             continue;
-        head = slice_trim(slice_after(head, strlen(key)));
-        if (!head.size || head.text[0] != '=')
+        struct slice value = slice_trim(slice_after(head, strlen(key)));
+        if (!value.size || value.text[0] != '=')
             continue;
-        head = slice_trim(slice_after(head, 1));
-        if (head.size && (head.text[0] == '"' || head.text[0] == '\''))
-            head = slice_after(head, 1);
+        value = slice_trim(slice_after(value, 1));
+        if (value.size && (value.text[0] == '"' || value.text[0] == '\''))
+            value = slice_after(value, 1);
         size_t size = 0;
-        while (size < head.size && size < 39 &&
-               (isalnum((unsigned char)head.text[size]) || strchr("-_", head.text[size])) &&
-               head.text[size]) {
-            name[size] = head.text[size];
+        while (size < value.size && size < 39 &&
+               (isalnum((unsigned char)value.text[size]) || strchr("-_", value.text[size])) &&
+               value.text[size]) {
+            name[size] = value.text[size];
             size++;
         }
         name[size] = '\0';

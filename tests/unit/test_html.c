@@ -121,6 +121,14 @@ static void test_encodings(void **state)
                  "\u201ccaf\u00e9\u201d \u2014 5 \u20ac", 0);
     EXPECT_BYTES("<meta charset='us-ascii'><p>it\x92s caf\xE9", "it\u2019s caf\u00e9", 0);
     EXPECT_BYTES("\xEF\xBB\xBF<meta charset='iso-8859-1'><p>caf\xC3\xA9", "caf\u00e9", 0);
+    /* the name of the key is the last that there is; the first one is of something else */
+    static const char key[] = "<p>charset";
+    char *page = malloc(sizeof key - 1); /* so that the sanitizer sees where it ends */
+    assert_non_null(page);
+    memcpy(page, key, sizeof key - 1);
+    expect_bytes(page, sizeof key - 1, "charset", 0);
+    free(page);
+    EXPECT_BYTES("<p>charset <meta charset='windows-1251'>\xCC", "charset\n\n\u041c", 0);
     EXPECT_BYTES("<p>\xC3\xA9\xFF\0x", "\u00e9\uFFFD\uFFFDx", 1);
     EXPECT_BYTES("\xFF\xFE<\0p\0>\0a\0\xE9\0", "a\u00e9", 0);
 }
