@@ -166,13 +166,16 @@ static struct lmk_ask_options ask_options(const struct arguments *arguments,
     return options;
 }
 
-/* A reader elsewhere writes the answer. Where it fails, what was found is shown all the same. */
+/* A reader elsewhere writes the answer. Where it fails, what was found is shown all the same, but
+ * for a wrong use. */
 static enum lmk_status ask_reader(const struct arguments *arguments, struct lmk_answer *answer,
                                   struct lmk_error *error)
 {
     struct lmk_error printing = {0};
     print_notes(arguments, answer);
     enum lmk_status status = reader_write(arguments, answer, error), printed = LMK_OK;
+    if (status == LMK_USAGE)
+        return status;
     if (arguments->json)
         printed = print_json(arguments, answer, &printing);
     else

@@ -106,7 +106,8 @@ static enum lmk_status make_address(const struct curl *curl, const char *given, 
     enum lmk_status status = LMK_OK;
     if (!strstr(given, "://") || curl->url_set(url, CURLUPART_URL, given, 0))
         status = error_set(error, LMK_USAGE,
-                           "The reader's URL is none. One looks like http://localhost:8080/v1.");
+                           "What is given for the reader is no URL. One looks like "
+                           "http://localhost:8080/v1.");
     else
         status = check_address(curl, url, given, error);
     if (!status && (!complete_path(curl, url) || curl->url_get(url, CURLUPART_URL, address, 0)))
