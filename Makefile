@@ -92,7 +92,7 @@ run = $(if $(V),,@echo "  $(1)  $@" && )
 .DELETE_ON_ERROR:
 .PHONY: all manual deb dist package-test demo test test-dependencies unit cli-test golden crash-test python-test train-test sanitize bench install \
     uninstall clean format format-check lint help faiss test-programs train-data train-tokenizer train-run train-evaluate \
-    train-export train-rank train-curve
+    train-export train-rank train-threshold train-curve
 .SECONDARY:
 
 ## all: the program and both libraries (what "make" alone does)
@@ -323,6 +323,7 @@ $(BUILD)/bench/%: $(OBJECT_DIR)/bench/%.o $(BENCH_HELPERS) $(LIBRARY_OBJECTS) $(
 #   PARTS            megabytes of the parts that the packed texts are dealt out to ("46 124 130")
 #   TRAIN_OPTIONS, EVALUATE_OPTIONS, PASSKEY_OPTIONS   further options of train.py, evaluate.py, passkey.py
 #   RANK_DATA        folders of question sets in BEIR's form, for train-rank; RANK_MODEL: the model ($(MODEL))
+#   ANSWER_DATA, ANSWER_QUESTIONS  folders with corpus.jsonl and questions.jsonl, for train-threshold; questions asked of each (200)
 #   PYTHON           a Python with PyTorch, NumPy and SentencePiece (python3)
 
 TRAIN ?= $(BUILD)/train
@@ -394,6 +395,19 @@ train-rank: $(BUILD)/lmk
 	$(PYTHON) -m train.rank fit --model $(RANK_MODEL) --data $(RANK_DATA:%/=%) \
 	    --features $(foreach data,$(RANK_DATA:%/=%),$(call rank_work,$(data))/features) \
 	    --documents $(foreach data,$(RANK_DATA:%/=%),$(call rank_work,$(data))/documents)
+
+ANSWER_QUESTIONS ?= 200
+
+## train-threshold: fit how sure the model in RANK_MODEL must be of an answer on the sets ANSWER_DATA="FOLDER..."
+train-threshold: $(BUILD)/lmk
+	$(if $(ANSWER_DATA),,$(error name folders with corpus.jsonl and questions.jsonl: make train-threshold ANSWER_DATA=FOLDER))
+	mkdir -p $(TRAIN)/threshold
+	set -e; for data in $(ANSWER_DATA:%/=%); do \
+	    $(RANK_LMK) eval qa --unanswerable --json --limit $(ANSWER_QUESTIONS) --corpus $$data/corpus.jsonl \
+	        --questions $$data/questions.jsonl >$(TRAIN)/threshold/$$(basename $$data).json; \
+	done
+	$(PYTHON) -m train.threshold --model $(RANK_MODEL) \
+	    --answers $(foreach data,$(ANSWER_DATA:%/=%),$(TRAIN)/threshold/$(notdir $(data)).json)
 
 ## train-curve: the run's log as a picture
 train-curve:

@@ -29,7 +29,8 @@ static const char *const citation_names[CITATIONS] = {"top_retrieved", "most_cit
 static const char *const holds_names[] = {"holds_answer"}, *const holds_labels[] = {"holds"};
 
 struct asked {
-    struct graded_answer graded; /* right: an exact match */
+    struct graded_answer graded; /* found: an answer was written; right: an exact match */
+    bool supported;              /* and lmk_ask says that what it read supports it */
     double f1;
     bool holds[CITATIONS]; /* whether the block holds one of the answers */
 };
@@ -69,7 +70,8 @@ static enum lmk_status grade(const struct qa_question *question, const struct lm
     if (!text)
         return fail_memory(error);
     asked->graded.found = text[0];
-    asked->graded.confidence = answer->tokens ? exp(answer->log_likelihood) : 0;
+    asked->graded.confidence = text[0] ? answer->confidence : NAN;
+    asked->supported = text[0] && answer->found;
     for (size_t i = 0; text[0] && i < question->answers.count; i++) {
         asked->graded.right = asked->graded.right || !strcmp(text, question->answers.items[i]);
         asked->f1 = fmax(asked->f1, squad_f1(text, question->answers.items[i]));
@@ -294,7 +296,7 @@ static enum lmk_status compare(struct evaluation *evaluation, struct lmk_error *
     return status ? status : comparison_estimate(&evaluation->citations, error);
 }
 
-/* Answers of a kind of questions: right, wrong, not found. */
+/* Answers of a kind of questions: right, wrong, not found (or found, and not supported). */
 enum outcome { RIGHT, WRONG, NOT_FOUND, OUTCOMES };
 static const char *const outcome_names[OUTCOMES] = {"right", "wrong", "not_found"};
 
@@ -303,14 +305,14 @@ static void count_outcomes(const struct evaluation *evaluation, enum setting set
 {
     memset(counts, 0, OUTCOMES * sizeof *counts);
     for (size_t i = 0; i < evaluation->set.count; i++) {
-        const struct graded_answer *graded = &evaluation->asked[setting][i].graded;
+        const struct asked *asked = &evaluation->asked[setting][i];
         /* without its passage a question has no right answer: that it is guessed right is luck */
-        counts[!graded->found ? NOT_FOUND : graded->right ? RIGHT : WRONG]++;
+        counts[!asked->supported ? NOT_FOUND : asked->graded.right ? RIGHT : WRONG]++;
     }
 }
 
-/* Of all that was asked with passages to be found, and without them where that was asked: where
- * nothing supports an answer, every answer is wrong. NULL: out of memory. */
+/* All that was written with passages to be found, and without them where that was asked: then every
+ * answer is wrong. NULL: out of memory. */
 static struct graded_answer *collect_graded(const struct evaluation *evaluation, size_t *count)
 {
     size_t questions = evaluation->set.count;
@@ -393,6 +395,22 @@ static void add_outcomes(const struct evaluation *evaluation, enum setting setti
                                 (double)counts[o] / (double)evaluation->set.count);
 }
 
+/* An object for each question, in their order: what a threshold of confidence is fitted on. */
+static void add_answers(const struct evaluation *evaluation, enum setting setting, const char *name,
+                        cJSON *object)
+{
+    cJSON *list = cJSON_AddArrayToObject(object, name);
+    for (size_t i = 0; i < evaluation->set.count; i++) {
+        const struct asked *asked = &evaluation->asked[setting][i];
+        cJSON *answer = cJSON_CreateObject();
+        cJSON_AddNumberToObject(answer, "confidence",
+                                asked->graded.found ? asked->graded.confidence : NAN);
+        cJSON_AddBoolToObject(answer, "found", asked->supported);
+        cJSON_AddBoolToObject(answer, "right", asked->graded.right);
+        cJSON_AddItemToArray(list, answer);
+    }
+}
+
 static cJSON *json_curve(const struct risk_curve *curve)
 {
     cJSON *object = cJSON_CreateObject();
@@ -434,6 +452,10 @@ static enum lmk_status print_json(const struct evaluation *evaluation,
     if (evaluation->asked[REMOVED])
         add_outcomes(evaluation, REMOVED, "unanswerable", object);
     cJSON_AddItemToObject(object, "risk_coverage", json_curve(curve));
+    cJSON *answers = cJSON_AddObjectToObject(object, "answers");
+    add_answers(evaluation, RETRIEVED, "answerable", answers);
+    if (evaluation->asked[REMOVED])
+        add_answers(evaluation, REMOVED, "unanswerable", answers);
     return json_print(object, error);
 }
 
