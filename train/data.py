@@ -35,6 +35,7 @@ class StepShape:
     prompts: int = 8        # of a context
     prompt_rows: int = 48   # prompt and answer
     answer: int = 12        # tokens of an answer at most
+    answered: float = 1.0   # share of the real questions whose answers are learnt; seen too often, they are known by heart
     stream: int = 48        # supervised positions inside a synthetic context
 
     @property
@@ -167,7 +168,9 @@ class Maker:
             if len(ids) > self.step.prompt_rows - 2:
                 continue
             find = tasks.bits(range(first // BLOCK, (first + length - 1) // BLOCK + 1))
-            answer, read = self._answer(record["text"], asked["answers"], first)
+            answer, read = [], 0
+            if rng.random() < self.step.answered:
+                answer, read = self._answer(record["text"], asked["answers"], first)
             if len(ids) + len(answer) + 1 > self.step.prompt_rows:
                 answer, read = [], 0
             prompts.append(Prompt("question", ids, answer, read, find, asked["question"]))

@@ -12,7 +12,7 @@ import torch
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
-from train import gguf, losses, tasks  # noqa: E402
+from train import data, gguf, losses, tasks  # noqa: E402
 from train.config import Shape  # noqa: E402
 from train.normalise import normalise  # noqa: E402
 from train.pack import BLOCK, deal, document_blocks  # noqa: E402
@@ -117,6 +117,20 @@ class Synthetic(unittest.TestCase):
             rest = set(text.lower().strip("?").split()) - {"who", "what", "which", "person"}
             self.assertLessEqual(rest, set("the old ship of sailed with many brave sailors".split()))
             self.assertGreaterEqual(len(rest), 4)
+
+    def test_answers_of_a_share_of_the_real_questions(self):
+        record = {"text": "the ship sailed to Bristol in May", "qas": [{"question": "where to ?", "answers": ["Bristol"]}]}
+        answered = {}
+        for share in (0.0, 0.5, 1.0):
+            maker = data.Maker.__new__(data.Maker)
+            maker.step, maker.encode, maker.answer = data.StepShape(answered=share), self.Maker.encode, [5, 6]
+            rng = np.random.default_rng(1)
+            prompts = [p for _ in range(50) for p in maker._questions(rng, [(record, 61, 7)])]
+            self.assertEqual({p.find for p in prompts}, {0b11})    # tokens 61 to 67
+            self.assertEqual({p.read for p in prompts if p.answer} | {0b10}, {0b10})   # the answer is token 65
+            answered[share] = sum(bool(p.answer) for p in prompts) / len(prompts)
+        self.assertEqual((answered[0.0], answered[1.0]), (0, 1))
+        self.assertAlmostEqual(answered[0.5], 0.5, delta=0.15)
 
     def test_copies_have_a_source(self):
         for seed in range(20):
