@@ -4,7 +4,9 @@
 #include "cli/progress.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static enum lmk_status print_json(const struct lmk_index_report *report, struct lmk_error *error)
 {
@@ -71,6 +73,17 @@ static enum lmk_status print_summary(const struct arguments *arguments,
     return status;
 }
 
+/* Before a collection is made for nothing. */
+static enum lmk_status check_paths(const struct arguments *arguments, struct lmk_error *error)
+{
+    if (!arguments->word_count)
+        return fail(error, LMK_USAGE, "Which books? Name files or folders. See: lmk help index");
+    for (int i = 0; i < arguments->word_count; i++)
+        if (strcmp(arguments->words[i], "-") && access(arguments->words[i], F_OK))
+            return fail(error, LMK_INPUT, "There is no file or folder %s.", arguments->words[i]);
+    return LMK_OK;
+}
+
 enum lmk_status command_index(const struct arguments *arguments, struct lmk_error *error)
 {
     struct session session;
@@ -84,11 +97,12 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
                                         .seconds = arguments->seconds,
                                         .prune = arguments->prune};
     struct lmk_open_options open = {true, true, arguments->tier, arguments->ann};
-    if (!arguments->word_count)
-        return fail(error, LMK_USAGE, "Which books? Name files or folders. See: lmk help index");
+    enum lmk_status status = check_paths(arguments, error);
+    if (status)
+        return status;
     if (arguments->nice)
         setpriority(PRIO_PROCESS, 0, 19); /* where it is refused, it goes on as it was */
-    enum lmk_status status = session_open(&session, arguments, true, &open, error);
+    status = session_open(&session, arguments, true, &open, error);
     if (status)
         return status;
     known_remember(session.path);

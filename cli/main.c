@@ -16,9 +16,8 @@ const struct command commands[] = {
      "add books to a collection, or go on where it was interrupted",
      "Folders are walked for text (.txt), Markdown (.md), web pages (.html), EPUB, PDF, JSON lines "
      "with \"_id\", \"title\" and \"text\" (.jsonl), what is compressed of these (.gz, .bz2, .xz, "
-     ".zst) and archives (.zip, .tar). In a Calibre folder one format of each book is taken. A "
-     "path "
-     "of - is standard input.\n"
+     ".zst) and archives (.zip, .tar). In a Calibre folder one format of each book is taken. Links "
+     "to files are read, those to folders are not followed. A path of - is standard input.\n"
      "Texts that the collection has are skipped, changed ones replaced.\n"
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",

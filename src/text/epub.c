@@ -110,7 +110,8 @@ static struct member *find(const struct epub *epub, const char *name)
 
 static struct slice content(const struct epub *epub, const struct member *member)
 {
-    return (struct slice){(const char *)epub->bytes.data + member->start, member->size};
+    struct slice all = {(const char *)epub->bytes.data, epub->bytes.size};
+    return (struct slice){slice_after(all, member->start).text, member->size};
 }
 
 /* ---- The package document */

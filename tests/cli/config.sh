@@ -8,6 +8,7 @@ echo "---- nothing known"
 try "$LMK" search fox
 try "$LMK" list
 try "$LMK" info
+try "$LMK" index no-such-folder
 [ ! -e .local ] || find .local
 echo "---- the first collection, without a name"
 "$LMK" index -t 1 --kv f16 books 2>&1 | sed -e 's/ in [0-9.]* s, .*$//' -e '/of 3 files\|tokens.s/d' | plain

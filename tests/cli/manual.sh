@@ -13,7 +13,7 @@ for command in "" $commands; do
         "$LMK" help eval "$evaluation" >>help
     done
     grep -o -e '--[a-z-]* [A-Z]*  ' -e '--[a-z-]*  ' help | tr -d ' ' | sort >options
-    sed -n 's/^     *\(-., \)*\(--[a-z-]*\)\( [A-Z]*\)*$/\2\3/p' shown | tr -d ' ' | sort | diff options -
+    sed -n 's/^     *\(-., \)*\(--[a-z-]*\)\( [A-Z][A-Z]*\)*\( [a-z].*\)*$/\2\3/p' shown | tr -d ' ' | sort | diff options -
     [ -s options ] || echo "no options of $command"
 done
 echo "---- lmk(1): every command, environment variable and exit code"
