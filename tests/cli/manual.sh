@@ -5,7 +5,6 @@ for command in "" $commands; do
     "$LMK" help --manual $command >page || echo "no page of $command"
     # Without a date: the same build gives the same page on every day.
     mandoc -T lint -W warning page | grep -v "missing date"
-    mandoc -T utf8 page | sed 's/.\x08//g' >shown
     [ -n "$command" ] || continue
     # Every option of the help stands in the page, and no other.
     "$LMK" help "$command" >help
@@ -13,7 +12,8 @@ for command in "" $commands; do
         "$LMK" help eval "$evaluation" >>help
     done
     grep -o -e '--[a-z-]* [A-Z]*  ' -e '--[a-z-]*  ' help | tr -d ' ' | sort >options
-    sed -n 's/^     *\(-., \)*\(--[a-z-]*\)\( [A-Z][A-Z]*\)*\( [a-z].*\)*$/\2\3/p' shown | tr -d ' ' | sort | diff options -
+    sed -n '/^\.TP$/{n;s/\\f[BIR]//g;s/\\-/-/g;s/^\(-., \)*\(--[a-z-]*\)\( [A-Z]*\)*$/\2\3/p}' page |
+        tr -d ' ' | sort | diff options -
     [ -s options ] || echo "no options of $command"
 done
 echo "---- lmk(1): every command, environment variable and exit code"
