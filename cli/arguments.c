@@ -15,10 +15,12 @@ const struct option_row option_rows[] = {
      "index search ask list info verify remove compact reindex export eval retrieval qa ann ",
      "the collection, NAME.lmk"},
     {'m', "model", "FILE",
-     "index search ask verify compact reindex export eval retrieval qa passkey needle ann ",
+     "index search ask verify compact reindex export eval retrieval qa passkey needle perplexity "
+     "ann ",
      "the landmark model, a GGUF file"},
     {'n', "top", "N", "search ", "passages to show (10)"},
-    {'k', "k", "N", "search ask eval qa passkey needle ", "blocks that an answer reads (8)"},
+    {'k', "k", "N", "search ask eval qa passkey needle perplexity ",
+     "blocks that an answer, or a row of a text, reads (8; perplexity 4)"},
     {'o', "mode", "MODE", "search ask eval qa ",
      "what finds: hybrid (landmarks and words, default), landmark or lexical (BM25)"},
     {'p', "per-document", "N", "search ",
@@ -47,7 +49,7 @@ const struct option_row option_rows[] = {
     {'M', "max-tokens", "N", "ask eval qa passkey needle ",
      "longest answer (64; of a reader elsewhere 512; 16 where a number is asked)"},
     {'T', "temperature", "X", "ask ", "0: the likeliest answer (default); higher: more varied"},
-    {'s', "seed", "N", "ask eval retrieval qa passkey needle ",
+    {'s', "seed", "N", "ask eval retrieval qa passkey needle perplexity ",
      "of the random numbers that a temperature or an interval uses (0)"},
     {OPTION_PICTURE, "picture", "FILE", "ask ", "draw what the answer read, as an SVG"},
     {OPTION_READER, "reader", "URL", "ask ",
@@ -72,18 +74,18 @@ const struct option_row option_rows[] = {
     {'P', "prune", NULL, "index ", "remove what has gone from the folders and files given"},
     {'X', "strict", NULL, "index ", "exit code 3 where something could not be read"},
     {'t', "threads", "N",
-     "index search ask verify compact reindex eval retrieval qa passkey needle ann ",
+     "index search ask verify compact reindex eval retrieval qa passkey needle perplexity ann ",
      "threads (one per core)"},
     {'j', "json", NULL,
      "index search ask list info verify remove compact reindex export eval retrieval qa passkey "
-     "needle ann ",
+     "needle perplexity ann ",
      "print JSON, see docs/json.md"},
     {'q', "quiet", NULL,
      "index search ask list info verify remove compact reindex export eval retrieval qa passkey "
-     "needle ann ",
+     "needle perplexity ann ",
      "no progress and no notes on stderr"},
-    {OPTION_CORPUS, "corpus", "FILE", "eval retrieval qa ",
-     "the passages: JSON lines with _id, title and text"},
+    {OPTION_CORPUS, "corpus", "FILE", "eval retrieval qa perplexity ",
+     "the passages: JSON lines with _id, title and text (perplexity: text)"},
     {OPTION_QRELS, "qrels", "FILE", "eval retrieval ",
      "what is right: query, passage and gain, tabs between"},
     {OPTION_QUESTIONS, "questions", "FILE", "eval qa ",
@@ -103,8 +105,14 @@ const struct option_row option_rows[] = {
      "tokens of the texts (1024,2048,4096,8192,16384,32768)"},
     {OPTION_DEPTHS, "depths", "N", "eval passkey needle ",
      "places from the beginning of a text to its end (11; a pass key: anywhere)"},
-    {OPTION_RUNS, "runs", "N", "eval passkey needle ",
-     "texts of each length and depth (3; of a pass key 50, beyond 32768 tokens 5)"},
+    {OPTION_RUNS, "runs", "N", "eval passkey needle perplexity ",
+     "texts of each length and depth (3; of a pass key 50, beyond 32768 tokens 5); perplexity: "
+     "stretches of a text (8)"},
+    {OPTION_LENGTH, "length", "N", "eval perplexity ", "tokens of each stretch of a text (2048)"},
+    {OPTION_LOCAL, "local", "N", "eval perplexity ",
+     "tokens of the local context, rounded up to whole blocks (250)"},
+    {OPTION_BLOCKS, "blocks", "N", "eval perplexity ",
+     "blocks before the local context that are memory (40)"},
     {OPTION_TEXT, "text", "FILE", "eval passkey needle ",
      "real text to hide it in, instead of sentences that repeat"},
     {OPTION_SVG, "svg", "FILE", "eval passkey needle ", "write a heat map"},
@@ -250,6 +258,15 @@ static bool set_number(struct arguments *arguments, int letter, const char *text
         break;
     case OPTION_RUNS:
         arguments->eval.repeats = number;
+        break;
+    case OPTION_LENGTH:
+        arguments->eval.length = number;
+        break;
+    case OPTION_LOCAL:
+        arguments->eval.local = number;
+        break;
+    case OPTION_BLOCKS:
+        arguments->eval.far = number;
         break;
     default:
         arguments->seed = number;

@@ -26,6 +26,14 @@ const struct command eval_commands[] = {
     {"eval needle", command_eval_needle, "", "a sentence hidden in a text, depth by length",
      "The needle in a haystack: a sentence stands at many depths of texts of many lengths, and a "
      "question asks for it. Counts as eval passkey does; --svg draws the heat map."},
+    {"eval perplexity", command_eval_perplexity, "",
+     "what seeing more of a text is worth to the model",
+     "Reads stretches of the texts of the corpus as documents: with the local context alone; with "
+     "k "
+     "of the blocks before it, chosen by their landmarks; with a local context that is longer by "
+     "as "
+     "many blocks; and with all of the model's reach. Prints the perplexity of the same tokens in "
+     "each, over all of a stretch and over its second half, with the changes against the first."},
     {"eval ann", command_eval_ann, "", "what the FAISS index of a collection finds, and how fast",
      "Asks questions (JSON lines with text) in mode landmark, comparing every landmark, then with "
      "the "

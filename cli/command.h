@@ -14,8 +14,9 @@ struct eval_arguments {
     bool unanswerable, no_search;
     const char *runs[MOST_RUNS]; /* [run_count] */
     size_t run_count;
-    size_t limit;           /* of questions; 0: all */
-    size_t depths, repeats; /* 0: the default */
+    size_t limit;              /* of questions; 0: all */
+    size_t depths, repeats;    /* 0: the default */
+    size_t length, local, far; /* of perplexity; 0: the default */
 };
 
 #define MOST_CONDITIONS 32
@@ -104,6 +105,9 @@ enum {
     OPTION_RUNS,
     OPTION_TEXT,
     OPTION_SVG,
+    OPTION_LENGTH,
+    OPTION_LOCAL,
+    OPTION_BLOCKS,
 };
 
 extern const struct option_row option_rows[]; /* the last has no name */
@@ -165,6 +169,7 @@ enum lmk_status command_eval_retrieval(const struct arguments *arguments, struct
 enum lmk_status command_eval_qa(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_eval_passkey(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_eval_needle(const struct arguments *arguments, struct lmk_error *error);
+enum lmk_status command_eval_perplexity(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_eval_ann(const struct arguments *arguments, struct lmk_error *error);
 enum lmk_status command_help(const struct arguments *arguments, struct lmk_error *error);
 

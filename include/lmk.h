@@ -81,6 +81,33 @@ LMK_API void lmk_model_close(struct lmk_model *model); /* NULL is fine */
 LMK_API const char *lmk_model_name(const struct lmk_model *model);
 LMK_API bool lmk_model_can_answer(const struct lmk_model *model);
 
+/* How well a model predicts texts when it sees some of what stands before. */
+struct lmk_scorer;
+
+/* What a row of a memory layer sees before its own block: the blocks that hold, with its own, the
+ * `local` tokens of the local context (rounded up to whole blocks, at least its own), and of the
+ * `far` blocks before these the `best` whose landmarks score highest, chosen by each head of each
+ * row for itself. The other layers see their window as always. */
+struct lmk_scorer_options {
+    size_t local, far, best;
+};
+
+/* `options` NULL: the model's own reach, all of it. The model must stay open. Errors: LMK_USAGE
+ * (more than 65,536 blocks), LMK_MEMORY. */
+LMK_API enum lmk_status lmk_scorer_open(struct lmk_scorer **scorer, const struct lmk_model *model,
+                                        const struct lmk_scorer_options *options,
+                                        struct lmk_error *error);
+LMK_API void lmk_scorer_close(struct lmk_scorer *scorer); /* NULL is fine */
+
+/* Cuts a text into stretches of `length` tokens (at least 2; the first is the one that begins every
+ * document), at most `most` of them, at even distances over the text, and reads each as a document
+ * of its own. The caller's `log_probabilities` [most][length - 1] get the natural logarithms of the
+ * probabilities of its other tokens, `stretches` how many there are: none where the text is
+ * shorter. Errors: LMK_USAGE, LMK_MEMORY. */
+LMK_API enum lmk_status lmk_score_text(struct lmk_scorer *scorer, const char *text, size_t size,
+                                       size_t length, size_t most, float *log_probabilities,
+                                       size_t *stretches, struct lmk_error *error);
+
 /* ------------------------------------------------------------------ collection */
 
 struct lmk_collection;

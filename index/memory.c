@@ -125,8 +125,12 @@ static enum lmk_status run_blocks(struct memory *memory, uint64_t first, uint64_
         size_t count = end - first < RUN_BLOCKS ? (size_t)(end - first) : RUN_BLOCKS;
         if ((status = load_tokens(memory, first, count, run->tokens, error)))
             break;
-        struct indexer_item work = {stream,         run->tokens, count,
-                                    run->landmarks, run->keys,   run->values};
+        struct indexer_item work = {.stream = stream,
+                                    .tokens = run->tokens,
+                                    .blocks = count,
+                                    .landmark_keys = run->landmarks,
+                                    .keys = run->keys,
+                                    .values = run->values};
         indexer_run(memory->indexer, &work, 1);
         memcpy(item->data, run->keys + (count - 1) * values, values * sizeof(float));
         memcpy(item->data + values, run->values + (count - 1) * values, values * sizeof(float));

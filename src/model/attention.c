@@ -30,7 +30,7 @@ static size_t turned_distance(const struct attention *attention, size_t distance
 
 static bool has_local_layers(const struct model_shape *shape)
 {
-    return model_top_memory_layer(shape) + 1 > shape->memory_layer_count;
+    return shape->layers > shape->memory_layer_count;
 }
 
 static void fill_turns(struct attention *attention, const struct rotary *rotary)
@@ -48,7 +48,7 @@ static void fill_turns(struct attention *attention, const struct rotary *rotary)
 enum lmk_status attention_open(struct attention *attention, const struct model_shape *shape,
                                struct lmk_error *error)
 {
-    *attention = (struct attention){.shape = shape, .kernels = tile_kernels()};
+    *attention = (struct attention){.shape = shape, .kernels = tile_kernels(), .best = SIZE_MAX};
     attention->key_columns = padded(shape->block_rows);
     attention->value_columns = padded(shape->head_width);
     if (has_local_layers(shape)) {
@@ -306,6 +306,23 @@ static void gather_landmarks(const struct pass *pass, size_t count, size_t colum
             pass->landmarks[i * columns + d] = 0;
 }
 
+/* Hides the landmarks of all but the best of the blocks that are not near; equally good ones, those
+ * farther back. */
+static void keep_best(const struct attention *attention, float *landmarks, size_t count)
+{
+    float *far = landmarks + attention->near;
+    size_t far_count = count > attention->near ? count - attention->near : 0;
+    for (size_t left = far_count; left > attention->best; left--) {
+        size_t worst = far_count;
+        for (size_t i = 0; i < far_count; i++)
+            if (far[i] > -INFINITY && (worst == far_count || far[i] <= far[worst]))
+                worst = i;
+        if (worst == far_count)
+            return; /* not a number, or none left */
+        far[worst] = -INFINITY;
+    }
+}
+
 /* The first softmax: own block, then landmarks, in rows of `stride`. */
 static void top_softmax(const struct pass *pass, size_t count, size_t stride)
 {
@@ -321,6 +338,8 @@ static void top_softmax(const struct pass *pass, size_t count, size_t stride)
     for (size_t r = 0; r < pass->rows; r++)
         for (size_t i = minimum(r % block_rows + 1, landmark); i < own; i++)
             pass->scores[r * stride + i] = -INFINITY;
+    for (size_t r = 0; r < pass->rows; r++)
+        keep_best(attention, pass->scores + r * stride + own, count);
     attention->kernels->softmax(pass->scores, stride, pass->rows, own + count, NULL);
 }
 

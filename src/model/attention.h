@@ -20,9 +20,12 @@ struct attention {
     size_t key_columns, value_columns; /* B and W rounded up to TILE_COLUMNS */
     size_t local_blocks;     /* blocks before its own that the window of a local layer reaches */
     size_t turned_distances; /* distances in blocks that have a rotation of their own, from 0 */
-    float *query_turns;      /* [B][2*W] to each offset, times 1/sqrt(W); owned */
-    float *key_turns;        /* [B][2*W] to each offset; owned */
-    float *distance_turns;   /* [turned_distances][2*W] by whole blocks; owned */
+    /* Of the blocks behind the `near` nearest a row reads the `best` whose landmarks score highest;
+     * attention_open leaves it all. */
+    size_t near, best;
+    float *query_turns;    /* [B][2*W] to each offset, times 1/sqrt(W); owned */
+    float *key_turns;      /* [B][2*W] to each offset; owned */
+    float *distance_turns; /* [turned_distances][2*W] by whole blocks; owned */
 };
 
 /* Errors: LMK_MEMORY. */

@@ -5,6 +5,7 @@
 #include "src/model/stream.h"
 
 #include <assert.h>
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 enum { BATCH_BLOCKS = 16 };
 
 /* A layer below the top memory layer runs whole; of that one only `projection` is used, for keys
- * and values. */
+ * and values. An indexer that scores runs all layers whole. */
 struct indexer_layer {
     bool memory;
     const float *attention_norm, *feed_forward_norm; /* the model's */
@@ -24,10 +25,12 @@ struct indexer_layer {
 
 struct indexer {
     const struct lmk_model *model;
+    struct model_shape shape; /* the model's, with the reach that is wanted */
     struct attention attention;
     const struct bf16_products *products; /* NULL: float32 */
     size_t top;                           /* layers that run whole */
     struct indexer_layer *layers;         /* [top + 1] */
+    struct dense vocabulary;              /* only where it scores */
     size_t batch_blocks, max_threads;
     struct batch_block *batch;
     size_t batch_count;
@@ -36,6 +39,7 @@ struct indexer {
     float *projected;   /* [rows][(H + 2*G)*W] */
     float *attended;    /* [rows][H*W] */
     float *gate_up;     /* [rows][2*F] */
+    float *logits;      /* [B][V]; only where it scores */
     float *packed;      /* [batch_blocks][G][attention_block_floats] */
     float *scratch;     /* [max_threads][attention_scratch_floats] */
     void *workspace;    /* of matrix products */
@@ -57,7 +61,7 @@ static enum lmk_status open_layer(struct indexer *indexer, size_t l, struct lmk_
 {
     struct indexer_layer *layer = &indexer->layers[l];
     const struct layer_weights *weights = &indexer->model->layers[l];
-    layer->memory = model_is_memory_layer(&indexer->model->shape, (uint32_t)l);
+    layer->memory = model_is_memory_layer(&indexer->shape, (uint32_t)l);
     layer->attention_norm = weights->attention_norm;
     layer->feed_forward_norm = weights->feed_forward_norm;
     const struct weight *projections[] = {&weights->query, &weights->key, &weights->value};
@@ -76,22 +80,29 @@ static enum lmk_status open_layer(struct indexer *indexer, size_t l, struct lmk_
     return status;
 }
 
+static bool scores_tokens(const struct indexer *indexer)
+{
+    return indexer->top == indexer->shape.layers;
+}
+
 static enum lmk_status open_layers(struct indexer *indexer, struct lmk_error *error)
 {
-    indexer->top = model_top_memory_layer(&indexer->model->shape);
     indexer->layers = calloc(indexer->top + 1, sizeof *indexer->layers);
     if (!indexer->layers)
         return error_memory(error, (indexer->top + 1) * sizeof *indexer->layers);
     enum lmk_status status = LMK_OK;
-    for (size_t l = 0; l <= indexer->top && status == LMK_OK; l++)
+    for (size_t l = 0; l <= indexer->top && l < indexer->shape.layers && status == LMK_OK; l++)
         status = open_layer(indexer, l, error);
+    const struct weight *output = &indexer->model->output;
+    if (status == LMK_OK && scores_tokens(indexer))
+        status = dense_open(&indexer->vocabulary, &output, 1, indexer->products, error);
     return status;
 }
 
 /* The most that any of the matrices needs. */
 static size_t workspace_bytes(const struct indexer *indexer, size_t rows)
 {
-    size_t most = 0;
+    size_t most = dense_workspace(&indexer->vocabulary, rows);
     for (size_t l = 0; l <= indexer->top; l++) {
         const struct indexer_layer *layer = &indexer->layers[l];
         const struct dense *const matrices[] = {&layer->projection, &layer->output, &layer->gate_up,
@@ -114,7 +125,7 @@ static enum lmk_status allocate(float **place, size_t count, struct lmk_error *e
 
 static enum lmk_status open_buffers(struct indexer *indexer, struct lmk_error *error)
 {
-    const struct model_shape *shape = &indexer->model->shape;
+    const struct model_shape *shape = &indexer->shape;
     size_t rows = indexer->batch_blocks * shape->block_rows, width = shape->head_width;
     const struct {
         float **place;
@@ -125,6 +136,8 @@ static enum lmk_status open_buffers(struct indexer *indexer, struct lmk_error *e
         {&indexer->projected, rows * (shape->heads + 2 * shape->kv_heads) * width},
         {&indexer->attended, rows * shape->heads * width},
         {&indexer->gate_up, rows * 2 * shape->feed_forward},
+        {&indexer->logits,
+         scores_tokens(indexer) ? (size_t)shape->block_rows * shape->vocabulary : 0},
         {&indexer->packed,
          indexer->batch_blocks * shape->kv_heads * attention_block_floats(&indexer->attention)},
         {&indexer->scratch, indexer->max_threads * attention_scratch_floats(&indexer->attention)},
@@ -171,19 +184,28 @@ static const struct bf16_products *choose_products(const struct model_shape *sha
     return exact ? NULL : bf16_products();
 }
 
-enum lmk_status indexer_open(struct indexer **indexer, const struct lmk_model *model,
-                             size_t max_blocks, struct lmk_error *error)
+static enum lmk_status open_with(struct indexer **indexer, const struct lmk_model *model,
+                                 size_t max_blocks, const struct indexer_sight *sight,
+                                 struct lmk_error *error)
 {
     struct indexer *opened = calloc(1, sizeof *opened);
     *indexer = NULL;
     if (!opened)
         return error_memory(error, sizeof *opened);
     opened->model = model;
+    opened->shape = model->shape;
+    opened->top = sight ? model->shape.layers : model_top_memory_layer(&model->shape);
+    if (sight)
+        opened->shape.reach = sight->near + sight->far;
     opened->products = choose_products(&model->shape);
     opened->batch_blocks = max_blocks < BATCH_BLOCKS ? max_blocks : BATCH_BLOCKS;
     int threads = omp_get_max_threads(), processors = omp_get_num_procs();
     opened->max_threads = (size_t)(threads > processors ? threads : processors);
-    enum lmk_status status = attention_open(&opened->attention, &model->shape, error);
+    enum lmk_status status = attention_open(&opened->attention, &opened->shape, error);
+    if (status == LMK_OK && sight) {
+        opened->attention.near = sight->near;
+        opened->attention.best = sight->best;
+    }
     if (status == LMK_OK)
         status = open_layers(opened, error);
     if (status == LMK_OK)
@@ -196,6 +218,19 @@ enum lmk_status indexer_open(struct indexer **indexer, const struct lmk_model *m
     return LMK_OK;
 }
 
+enum lmk_status indexer_open(struct indexer **indexer, const struct lmk_model *model,
+                             size_t max_blocks, struct lmk_error *error)
+{
+    return open_with(indexer, model, max_blocks, NULL, error);
+}
+
+enum lmk_status indexer_open_scoring(struct indexer **indexer, const struct lmk_model *model,
+                                     size_t max_blocks, const struct indexer_sight *sight,
+                                     struct lmk_error *error)
+{
+    return open_with(indexer, model, max_blocks, sight, error);
+}
+
 void indexer_close(struct indexer *indexer)
 {
     if (!indexer)
@@ -206,6 +241,7 @@ void indexer_close(struct indexer *indexer)
         dense_close(&indexer->layers[l].gate_up);
         dense_close(&indexer->layers[l].down);
     }
+    dense_close(&indexer->vocabulary);
     attention_close(&indexer->attention);
     free(indexer->layers);
     free(indexer->residual);
@@ -213,6 +249,7 @@ void indexer_close(struct indexer *indexer)
     free(indexer->projected);
     free(indexer->attended);
     free(indexer->gate_up);
+    free(indexer->logits);
     free(indexer->packed);
     free(indexer->scratch);
     free(indexer->workspace);
@@ -224,8 +261,7 @@ void indexer_close(struct indexer *indexer)
 /* Blocks before its own that a row of layer l sees. */
 static size_t history_depth(const struct indexer *indexer, size_t l)
 {
-    return indexer->layers[l].memory ? indexer->model->shape.reach
-                                     : indexer->attention.local_blocks;
+    return indexer->layers[l].memory ? indexer->shape.reach : indexer->attention.local_blocks;
 }
 
 enum lmk_status stream_open(struct stream **stream, const struct indexer *indexer,
@@ -236,8 +272,7 @@ enum lmk_status stream_open(struct stream **stream, const struct indexer *indexe
     if (!opened)
         return error_memory(error, sizeof *opened);
     opened->layers = indexer->top;
-    opened->block_floats =
-        indexer->model->shape.kv_heads * attention_block_floats(&indexer->attention);
+    opened->block_floats = indexer->shape.kv_heads * attention_block_floats(&indexer->attention);
     for (size_t l = 0; l < indexer->top; l++) {
         struct history *history = &opened->histories[l];
         history->depth = history_depth(indexer, l);
@@ -271,13 +306,13 @@ static int thread_count(const struct indexer *indexer)
 
 static size_t batch_rows(const struct indexer *indexer)
 {
-    return indexer->batch_count * indexer->model->shape.block_rows;
+    return indexer->batch_count * indexer->shape.block_rows;
 }
 
 /* Embeddings of a block's tokens and its landmark. */
 static void embed_block(struct indexer *indexer, size_t index)
 {
-    const struct model_shape *shape = &indexer->model->shape;
+    const struct model_shape *shape = &indexer->shape;
     const struct weight *embedding = &indexer->model->embedding;
     const struct batch_block *block = &indexer->batch[index];
     const uint32_t *tokens = block->item->tokens + block->block * shape->block_tokens;
@@ -293,7 +328,7 @@ static void embed_block(struct indexer *indexer, size_t index)
 
 static void normalise(struct indexer *indexer, const float *gain)
 {
-    const struct model_shape *shape = &indexer->model->shape;
+    const struct model_shape *shape = &indexer->shape;
 #pragma omp parallel for num_threads(thread_count(indexer))
     for (size_t b = 0; b < indexer->batch_count; b++) {
         size_t first = b * shape->block_rows * shape->width;
@@ -310,7 +345,7 @@ struct projection {
 
 static struct projection projection_of(const struct indexer *indexer, size_t l)
 {
-    const struct model_shape *shape = &indexer->model->shape;
+    const struct model_shape *shape = &indexer->shape;
     size_t queries = l == indexer->top ? 0 : shape->heads * (size_t)shape->head_width;
     size_t keys = shape->kv_heads * (size_t)shape->head_width;
     const float *first = indexer->projected + queries;
@@ -321,7 +356,7 @@ static struct projection projection_of(const struct indexer *indexer, size_t l)
  * them. */
 static void give_block(const struct indexer *indexer, size_t l, size_t index)
 {
-    const struct model_shape *shape = &indexer->model->shape;
+    const struct model_shape *shape = &indexer->shape;
     const struct batch_block *block = &indexer->batch[index];
     struct projection projection = projection_of(indexer, l);
     size_t m = 0, width = shape->head_width, tokens = shape->block_tokens,
@@ -341,14 +376,15 @@ static void give_block(const struct indexer *indexer, size_t l, size_t index)
                 memcpy(block->item->values + place, values + r * projection.stride,
                        width * sizeof *values);
         }
-        memcpy(block->item->landmark_keys + head * width, keys + tokens * projection.stride,
-               width * sizeof *keys);
+        if (block->item->landmark_keys)
+            memcpy(block->item->landmark_keys + head * width, keys + tokens * projection.stride,
+                   width * sizeof *keys);
     }
 }
 
 static void pack_block(struct indexer *indexer, size_t l, size_t index)
 {
-    const struct model_shape *shape = &indexer->model->shape;
+    const struct model_shape *shape = &indexer->shape;
     size_t head_floats = attention_block_floats(&indexer->attention);
     struct projection projection = projection_of(indexer, l);
     size_t row = index * shape->block_rows * projection.stride;
@@ -378,7 +414,7 @@ static size_t blocks_seen(const struct indexer *indexer, size_t l, size_t index,
 
 static void attend(struct indexer *indexer, size_t l)
 {
-    const struct model_shape *shape = &indexer->model->shape;
+    const struct model_shape *shape = &indexer->shape;
     struct projection projection = projection_of(indexer, l);
     size_t scratch = attention_scratch_floats(&indexer->attention);
     size_t group_width = shape->heads / shape->kv_heads * (size_t)shape->head_width;
@@ -409,9 +445,8 @@ static void project(struct indexer *indexer, size_t l)
 {
     const struct indexer_layer *layer = &indexer->layers[l];
     normalise(indexer, layer->attention_norm);
-    dense_multiply(&layer->projection, indexer->normed, indexer->model->shape.width,
-                   batch_rows(indexer), false, indexer->projected, layer->projection.rows,
-                   indexer->workspace);
+    dense_multiply(&layer->projection, indexer->normed, indexer->shape.width, batch_rows(indexer),
+                   false, indexer->projected, layer->projection.rows, indexer->workspace);
 #pragma omp parallel for num_threads(thread_count(indexer))
     for (size_t b = 0; b < indexer->batch_count; b++) {
         if (layer->memory)
@@ -423,7 +458,7 @@ static void project(struct indexer *indexer, size_t l)
 
 static void feed_forward(struct indexer *indexer, const struct indexer_layer *layer)
 {
-    size_t width = indexer->model->shape.width, feed_forward = indexer->model->shape.feed_forward;
+    size_t width = indexer->shape.width, feed_forward = indexer->shape.feed_forward;
     size_t rows = batch_rows(indexer);
     normalise(indexer, layer->feed_forward_norm);
     dense_multiply(&layer->gate_up, indexer->normed, width, rows, false, indexer->gate_up,
@@ -454,9 +489,29 @@ static void keep_blocks(struct indexer *indexer, size_t l)
     }
 }
 
+/* What the rows of a block make of the tokens behind them. */
+static void score_block(struct indexer *indexer, size_t index)
+{
+    const struct model_shape *shape = &indexer->shape;
+    const struct batch_block *block = &indexer->batch[index];
+    size_t tokens = shape->block_tokens, first = block->block * tokens,
+           end = block->item->blocks * tokens;
+    dense_multiply(&indexer->vocabulary, indexer->normed + index * shape->block_rows * shape->width,
+                   shape->width, tokens, false, indexer->logits, shape->vocabulary,
+                   indexer->workspace);
+#pragma omp parallel for num_threads(thread_count(indexer))
+    for (size_t r = 0; r < tokens; r++) {
+        float *logits = indexer->logits + r * shape->vocabulary, largest;
+        size_t next = first + r + 1;
+        float wanted = next < end ? logits[block->item->tokens[next]] : NAN;
+        float sum = kernel_exponentials(logits, shape->vocabulary, &largest);
+        block->item->log_probabilities[first + r] = wanted - largest - logf(sum);
+    }
+}
+
 static void run_batch(struct indexer *indexer)
 {
-    const struct model_shape *shape = &indexer->model->shape;
+    const struct model_shape *shape = &indexer->shape;
 #pragma omp parallel for num_threads(thread_count(indexer))
     for (size_t b = 0; b < indexer->batch_count; b++)
         embed_block(indexer, b);
@@ -470,7 +525,12 @@ static void run_batch(struct indexer *indexer)
                        indexer->workspace);
         feed_forward(indexer, layer);
     }
-    project(indexer, indexer->top);
+    if (scores_tokens(indexer)) {
+        normalise(indexer, indexer->model->output_norm);
+        for (size_t b = 0; b < indexer->batch_count; b++)
+            score_block(indexer, b);
+    } else
+        project(indexer, indexer->top);
     for (size_t b = 0; b < indexer->batch_count; b += item_blocks(indexer, b))
         indexer->batch[b].item->stream->blocks += item_blocks(indexer, b);
     indexer->batch_count = 0;

@@ -20,6 +20,19 @@ enum lmk_status indexer_open(struct indexer **indexer, const struct lmk_model *m
                              size_t max_blocks, struct lmk_error *error);
 void indexer_close(struct indexer *indexer); /* NULL is fine */
 
+/* Which blocks before its own a row of a memory layer reads: the `near` nearest, and of the `far`
+ * before these the `best` whose landmarks score highest, chosen by each head of each row for itself
+ * (all of them, where they are no more). */
+struct indexer_sight {
+    size_t near, far, best;
+};
+
+/* Runs all layers, seeing so many blocks whatever the model's reach, and scores the tokens. Errors
+ * as above. */
+enum lmk_status indexer_open_scoring(struct indexer **indexer, const struct lmk_model *model,
+                                     size_t max_blocks, const struct indexer_sight *sight,
+                                     struct lmk_error *error);
+
 /* Where the processor multiplies bfloat16, models of a width of 256 or more run in it: nearly twice
  * as fast, and true to less than 1e-2 of a vector's size instead of 1e-5. This, or the environment
  * variable LMK_FLOAT32, makes indexers that open later use float32 everywhere. */
@@ -43,9 +56,12 @@ struct indexer_item {
     struct stream *stream;
     const uint32_t *tokens; /* [blocks][N], the last block of a document filled up with padding */
     size_t blocks;
-    float *landmark_keys; /* out: [blocks][M][G][W] */
+    float *landmark_keys; /* out: [blocks][M][G][W], or NULL where tokens are scored */
     float *keys;          /* out: [blocks][M][G][N][W], or NULL */
     float *values;        /* out: [blocks][M][G][N][W], or NULL */
+    /* out: [blocks][N]: logarithm of the probability of the token behind each in `tokens`,
+     * landmarks left out; NaN behind the last. Only of indexer_open_scoring. */
+    float *log_probabilities;
 };
 
 /* Runs the items (each stream at most once) together. Token ids must be below V. */

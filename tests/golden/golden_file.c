@@ -103,8 +103,12 @@ void golden_blocks_open(struct golden_blocks *blocks, const struct lmk_model *mo
     blocks->values = malloc(blocks->count * landmark * tokens_in_block * sizeof(float));
     assert_int_equal(indexer_open(&indexer, model, blocks->count, &error), LMK_OK);
     assert_int_equal(stream_open(&stream, indexer, &error), LMK_OK);
-    struct indexer_item item = {stream,       padded,        blocks->count, blocks->landmark_keys,
-                                blocks->keys, blocks->values};
+    struct indexer_item item = {.stream = stream,
+                                .tokens = padded,
+                                .blocks = blocks->count,
+                                .landmark_keys = blocks->landmark_keys,
+                                .keys = blocks->keys,
+                                .values = blocks->values};
     indexer_run(indexer, &item, 1);
     stream_close(stream);
     indexer_close(indexer);

@@ -148,6 +148,99 @@ static void test_tiny_models(void **state)
     }
 }
 
+/* ---- scored tokens */
+
+/* Minus the logarithms of the probabilities of all tokens but the first; the caller's to free. */
+static float *score_tokens(const struct lmk_model *model, const uint32_t *ids, size_t count,
+                           struct indexer_sight sight)
+{
+    struct indexer *indexer;
+    struct stream *stream;
+    struct lmk_error error;
+    size_t tokens = model->shape.block_tokens, blocks = (count + tokens - 1) / tokens;
+    uint32_t *padded = malloc(blocks * tokens * sizeof *padded);
+    float *losses = malloc(blocks * tokens * sizeof *losses);
+    for (size_t i = 0; i < blocks * tokens; i++)
+        padded[i] = i < count ? ids[i] : model->shape.padding_id;
+    assert_int_equal(indexer_open_scoring(&indexer, model, 4, &sight, &error), LMK_OK);
+    assert_int_equal(stream_open(&stream, indexer, &error), LMK_OK);
+    struct indexer_item item = {
+        .stream = stream, .tokens = padded, .blocks = blocks, .log_probabilities = losses};
+    indexer_run(indexer, &item, 1);
+    assert_true(isnan(losses[blocks * tokens - 1]));
+    for (size_t i = 0; i < blocks * tokens; i++)
+        losses[i] = -losses[i];
+    stream_close(stream);
+    indexer_close(indexer);
+    free(padded);
+    return losses;
+}
+
+static void check_mean_loss(const struct lmk_model *model, const char *values_path)
+{
+    cJSON *values = golden_load(values_path);
+    size_t count;
+    uint32_t *ids = golden_ids(golden_member(values, "document_ids"), &count);
+    double expected = golden_member(values, "mean_nll")->valuedouble, sum = 0;
+    struct indexer_sight sight = {0, model->shape.reach, model->shape.reach};
+    float *losses = score_tokens(model, ids, count, sight);
+    for (size_t i = 0; i + 1 < count; i++)
+        sum += (double)losses[i] / (double)(count - 1);
+    if (count > 1 && fabs(sum - expected) > GOLDEN_TOLERANCE * expected)
+        fail_msg("%s: mean loss %f instead of %f", values_path, sum, expected);
+    free(losses);
+    free(ids);
+    cJSON_Delete(values);
+}
+
+/* The mean loss of all documents with the model's own reach. */
+static void test_scored_tokens(void **state)
+{
+    (void)state;
+    const char *const names[] = {"tiny-slot", "tiny-slot-all", "tiny-stingy-all"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[64], pattern[64];
+        glob_t found = {0};
+        struct lmk_model *model;
+        struct lmk_error error;
+        snprintf(path, sizeof path, "tests/golden/%s.gguf", names[i]);
+        snprintf(pattern, sizeof pattern, "tests/golden/golden-%s-[0-9]*.json", names[i]);
+        assert_int_equal(lmk_model_open(&model, path, &error), LMK_OK);
+        assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+        for (size_t f = 0; f < found.gl_pathc; f++)
+            check_mean_loss(model, found.gl_pathv[f]);
+        globfree(&found);
+        lmk_model_close(model);
+    }
+}
+
+/* Each token's loss when rows see only some of the blocks before their own. */
+static void test_sights(void **state)
+{
+    (void)state;
+    cJSON *sights = golden_load("tests/golden/perplexity.json"), *item;
+    cJSON *document = golden_load("tests/golden/golden-tiny-slot.json");
+    struct lmk_model *model;
+    struct lmk_error error;
+    size_t count;
+    uint32_t *ids = golden_ids(golden_member(document, "document_ids"), &count);
+    assert_int_equal(lmk_model_open(&model, "tests/golden/tiny-slot.gguf", &error), LMK_OK);
+    assert_true(cJSON_GetArraySize(sights) > 4);
+    cJSON_ArrayForEach(item, sights)
+    {
+        struct indexer_sight sight = {(size_t)golden_member(item, "near")->valuedouble,
+                                      (size_t)golden_member(item, "far")->valuedouble,
+                                      (size_t)golden_member(item, "best")->valuedouble};
+        float *losses = score_tokens(model, ids, count, sight);
+        golden_compare("loss", golden_member(item, "losses"), losses, count - 1, GOLDEN_TOLERANCE);
+        free(losses);
+    }
+    lmk_model_close(model);
+    free(ids);
+    cJSON_Delete(document);
+    cJSON_Delete(sights);
+}
+
 static void check_named_model(bool float32, double tolerance)
 {
     const char *path = getenv("LMK_GOLDEN_MODEL");
@@ -177,6 +270,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tiny_models),
+        cmocka_unit_test(test_scored_tokens),
+        cmocka_unit_test(test_sights),
         cmocka_unit_test(test_named_model),
         cmocka_unit_test(test_named_model_at_full_speed),
     };

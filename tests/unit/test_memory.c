@@ -42,7 +42,12 @@ static struct whole run_whole(struct lmk_collection *collection, const struct do
     struct stream *stream;
     assert_int_equal(indexer_open(&indexer, collection->model, count, NULL), LMK_OK);
     assert_int_equal(stream_open(&stream, indexer, NULL), LMK_OK);
-    struct indexer_item item = {stream, tokens, count, whole.landmarks, whole.keys, whole.values};
+    struct indexer_item item = {.stream = stream,
+                                .tokens = tokens,
+                                .blocks = count,
+                                .landmark_keys = whole.landmarks,
+                                .keys = whole.keys,
+                                .values = whole.values};
     indexer_run(indexer, &item, 1);
     stream_close(stream);
     indexer_close(indexer);
