@@ -1,6 +1,7 @@
 #include "index/segments.h"
 
 #include "index/landmarks.h"
+#include "src/model/kernels.h"
 #include "src/model/scoring.h"
 
 #include <dirent.h>
@@ -45,21 +46,10 @@ static size_t part_width(const struct model_shape *shape, uint32_t part)
     return part == SEGMENT_JOINT ? model_landmark_width(shape) : shape->head_width;
 }
 
-/* The part's landmark of a block, rotated, from its stored keys; `scratch` [M][G][W] holds the
- * result. */
-static const float *part_landmark(const struct model_shape *shape, uint32_t part, const float *key,
-                                  float *scratch)
+/* Where the part begins in [M][G][W]. */
+static size_t part_start(const struct model_shape *shape, uint32_t part)
 {
-    scoring_rotate_landmark(shape, key, scratch);
-    return part == SEGMENT_JOINT ? scratch : scratch + (size_t)(part - 1) * shape->head_width;
-}
-
-static double inner_product(const float *a, const float *b, size_t width)
-{
-    double sum = 0;
-    for (size_t i = 0; i < width; i++)
-        sum += (double)a[i] * b[i];
-    return sum;
+    return part == SEGMENT_JOINT ? 0 : (size_t)(part - 1) * shape->head_width;
 }
 
 /* ------------------------------------------------------------------ listing and opening */
@@ -143,16 +133,30 @@ struct search {
     uint32_t part;
     const float *query;
     const struct scope *scope; /* NULL: all blocks */
-    float *scratch;            /* [M][G][W] */
+    float *turned; /* [M][G][W]: the query, for landmark keys as they are stored, and zeros */
     struct buffer *results;    /* struct candidate */
     double effort;             /* of landmarks_search; INFINITY: the segments are not asked */
     uint64_t probes;           /* landmarks_probes of the segments, added up */
 };
 
+/* Turning the query once is cheaper than rotating every landmark. */
+static enum lmk_status turn_query(struct search *search, struct lmk_error *error)
+{
+    const struct model_shape *shape = search->shape;
+    size_t width = model_landmark_width(shape);
+    if (!(search->turned = calloc(width, sizeof(float))))
+        return error_memory(error, width * sizeof(float));
+    memcpy(search->turned + part_start(shape, search->part), search->query,
+           part_width(shape, search->part) * sizeof(float));
+    scoring_turn_query(shape, search->turned, search->turned);
+    return LMK_OK;
+}
+
 static double score_key(const struct search *search, const float *key)
 {
-    const float *landmark = part_landmark(search->shape, search->part, key, search->scratch);
-    return inner_product(search->query, landmark, part_width(search->shape, search->part)) /
+    size_t start = part_start(search->shape, search->part);
+    return kernel_dot(search->turned + start, key + start,
+                      part_width(search->shape, search->part)) /
            sqrt(search->shape->head_width);
 }
 
@@ -261,13 +265,12 @@ enum lmk_status segments_search(struct lmk_collection *collection, struct store_
                             .part = part,
                             .query = query,
                             .scope = scope,
-                            .scratch = malloc(model_landmark_width(shape) * sizeof(float)),
-                            .results = &results};
+                            .results = &results,
+                            .effort = collection->effort};
     *found = 0;
-    search.effort = collection->effort;
-    enum lmk_status status = search.scratch
-                                 ? search_all(collection, &search, wanted, error)
-                                 : error_memory(error, model_landmark_width(shape) * sizeof(float));
+    enum lmk_status status = turn_query(&search, error);
+    if (!status)
+        status = search_all(collection, &search, wanted, error);
     if (!status) {
         size_t count = results.size / sizeof *candidates;
         if (count)
@@ -277,7 +280,7 @@ enum lmk_status segments_search(struct lmk_collection *collection, struct store_
             memcpy(candidates, results.data, *found * sizeof *candidates);
     }
     collection->probes = search.probes;
-    free(search.scratch);
+    free(search.turned);
     buffer_release(&results);
     return status;
 }
@@ -287,12 +290,8 @@ enum lmk_status segments_score(const struct lmk_collection *collection, struct s
                                size_t count, double *scores, struct lmk_error *error)
 {
     const struct model_shape *shape = &collection->model->shape;
-    float *scratch = malloc(model_landmark_width(shape) * sizeof *scratch);
-    struct search search = {
-        .view = view, .shape = shape, .part = part, .query = query, .scratch = scratch};
-    enum lmk_status status = LMK_OK;
-    if (!scratch)
-        return error_memory(error, model_landmark_width(shape) * sizeof *scratch);
+    struct search search = {.view = view, .shape = shape, .part = part, .query = query};
+    enum lmk_status status = turn_query(&search, error);
     for (size_t i = 0; !status && i < count; i++) {
         const float *key;
         status = store_landmark_key(view, blocks[i], &key, error);
@@ -300,7 +299,7 @@ enum lmk_status segments_score(const struct lmk_collection *collection, struct s
         if (status == LMK_NOT_FOUND)
             status = LMK_OK;
     }
-    free(scratch);
+    free(search.turned);
     return status;
 }
 
@@ -317,11 +316,11 @@ static enum lmk_status gather(void *context, uint64_t block, const float *key,
                               struct lmk_error *error)
 {
     struct gathering *gathering = context;
-    const float *landmark =
-        part_landmark(gathering->shape, gathering->part, key, gathering->scratch);
-    enum lmk_status status =
-        buffer_append(&gathering->vectors, landmark,
-                      part_width(gathering->shape, gathering->part) * sizeof(float), error);
+    const struct model_shape *shape = gathering->shape;
+    scoring_rotate_landmark(shape, key, gathering->scratch);
+    enum lmk_status status = buffer_append(
+        &gathering->vectors, gathering->scratch + part_start(shape, gathering->part),
+        part_width(shape, gathering->part) * sizeof(float), error);
     return status ? status : buffer_append(&gathering->ids, &block, sizeof block, error);
 }
 
