@@ -238,7 +238,8 @@ LMK_API enum lmk_status lmk_verify(struct lmk_collection *collection,
 
 struct lmk_repair_report {
     uint64_t problems;    /* found */
-    uint64_t documents;   /* whose landmarks, keys and values were computed again */
+    uint64_t documents;   /* whose landmarks, keys and values were computed again, or, where an
+                             interrupted run had not completed them, dropped for the next one */
     bool segments, words; /* the landmark index, the words were made again */
     uint64_t left;        /* problems found afterwards */
 };

@@ -88,7 +88,10 @@ enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *
 {
     struct lmk_index_report unused;
     struct file_list files;
-    struct ingest ingest = {collection, options, report ? report : &unused, {0}, ingest_clock(), 0};
+    struct ingest ingest = {.collection = collection,
+                            .options = options,
+                            .report = report ? report : &unused,
+                            .started = ingest_clock()};
     const struct walk_sink sink = {&ingest, on_skip};
     *ingest.report = (struct lmk_index_report){0};
     enum lmk_status status = collection_needs_model(collection, error);

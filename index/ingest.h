@@ -12,6 +12,8 @@ struct ingest {
     struct lmk_index_report *report;
     struct lmk_progress progress;
     double started, stage_started; /* seconds of the monotonic clock */
+    const uint64_t *only;          /* the model runs over these documents alone, ascending; */
+    size_t only_count;             /* 0: over all */
 };
 
 double ingest_clock(void);

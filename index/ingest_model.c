@@ -67,6 +67,20 @@ static enum lmk_status start_running(struct model_stage *stage, const struct doc
     return status;
 }
 
+static int compare_ids(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+/* True for a document that the model is to run over. */
+static bool waits(const struct ingest *ingest, const struct document *document)
+{
+    return document->state == DOCUMENT_TEXT &&
+           (!ingest->only_count || bsearch(&document->id, ingest->only, ingest->only_count,
+                                           sizeof *ingest->only, compare_ids));
+}
+
 /* True for a document that is to be run before the others. */
 static bool comes_first(const struct model_stage *stage, const struct document *document)
 {
@@ -97,7 +111,7 @@ static enum lmk_status start_document(struct model_stage *stage, struct lmk_erro
         if (status)
             break;
         stage->next_id = document.id + 1;
-        if (document.state == DOCUMENT_TEXT && comes_first(stage, &document) == stage->first_ones)
+        if (waits(stage->ingest, &document) && comes_first(stage, &document) == stage->first_ones)
             return start_running(stage, &document, error);
     }
     stage->exhausted = status == LMK_NOT_FOUND;
@@ -293,7 +307,7 @@ static enum lmk_status count_work(struct ingest *ingest, struct lmk_error *error
     uint64_t needed = 0;
     for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
          id = document.id + 1)
-        if (document.state == DOCUMENT_TEXT) {
+        if (waits(ingest, &document)) {
             ingest->progress.documents_total++;
             needed += document.block_count *
                       store_block_bytes(store_settings(ingest->collection->store), document.tier);

@@ -21,6 +21,8 @@ struct memory {
     const struct lmk_model *model;
     struct store_view *view;
     struct indexer *indexer; /* opened by the first block that needs it */
+    struct stream *stream;   /* of the last document that was run, or NULL */
+    uint64_t document, next; /* its id, and the block that the stream comes to next */
     struct computed *computed;
     struct memory_cost cost;
 };
@@ -40,6 +42,7 @@ void memory_close(struct memory *memory)
 {
     if (!memory)
         return;
+    stream_close(memory->stream);
     indexer_close(memory->indexer);
     for (struct computed *item = memory->computed, *next; item; item = next) {
         next = item->next;
@@ -112,20 +115,36 @@ static void run_release(struct run *run)
     free(run->values);
 }
 
-/* Runs the blocks [first, end) of a document; those of the last one stay in `item`. */
-static enum lmk_status run_blocks(struct memory *memory, uint64_t first, uint64_t end,
-                                  struct run *run, struct computed *item, struct lmk_error *error)
+/* A stream that comes to the block with all blocks behind it that have a part in it: the one that
+ * is open goes on where that is less work, as it is for neighbours. */
+static enum lmk_status find_stream(struct memory *memory, const struct document *document,
+                                   uint64_t block, struct lmk_error *error)
 {
-    struct stream *stream;
+    uint64_t before = indexer_blocks_before(memory->indexer),
+             within = block - document->first_block;
+    uint64_t first = within > before ? block - before : document->first_block;
+    if (memory->stream && memory->document == document->id && memory->next >= first &&
+        memory->next <= block)
+        return LMK_OK;
+    stream_close(memory->stream);
+    memory->stream = NULL;
+    memory->document = document->id;
+    memory->next = first;
+    return stream_open(&memory->stream, memory->indexer, error);
+}
+
+/* Runs the stream up to the block, whose rows stay in `item`. */
+static enum lmk_status run_to(struct memory *memory, uint64_t block, struct run *run,
+                              struct computed *item, struct lmk_error *error)
+{
     size_t values = block_values(memory);
-    enum lmk_status status = stream_open(&stream, memory->indexer, error);
-    if (status)
-        return status;
-    while (!status && first < end) {
-        size_t count = end - first < RUN_BLOCKS ? (size_t)(end - first) : RUN_BLOCKS;
-        if ((status = load_tokens(memory, first, count, run->tokens, error)))
-            break;
-        struct indexer_item work = {.stream = stream,
+    while (memory->next <= block) {
+        uint64_t left = block + 1 - memory->next;
+        size_t count = left < RUN_BLOCKS ? (size_t)left : RUN_BLOCKS;
+        enum lmk_status status = load_tokens(memory, memory->next, count, run->tokens, error);
+        if (status)
+            return status;
+        struct indexer_item work = {.stream = memory->stream,
                                     .tokens = run->tokens,
                                     .blocks = count,
                                     .landmark_keys = run->landmarks,
@@ -134,10 +153,9 @@ static enum lmk_status run_blocks(struct memory *memory, uint64_t first, uint64_
         indexer_run(memory->indexer, &work, 1);
         memcpy(item->data, run->keys + (count - 1) * values, values * sizeof(float));
         memcpy(item->data + values, run->values + (count - 1) * values, values * sizeof(float));
-        first += count;
+        memory->next += count;
     }
-    stream_close(stream);
-    return status;
+    return LMK_OK;
 }
 
 static enum lmk_status compute(struct memory *memory, const struct document *document,
@@ -147,14 +165,11 @@ static enum lmk_status compute(struct memory *memory, const struct document *doc
     enum lmk_status status = LMK_OK;
     if (!memory->indexer)
         status = indexer_open(&memory->indexer, memory->model, RUN_BLOCKS, error);
-    if (status)
+    if (status || (status = find_stream(memory, document, block, error)))
         return status;
-    uint64_t before = indexer_blocks_before(memory->indexer),
-             within = block - document->first_block;
-    uint64_t first = within > before ? block - before : document->first_block;
     double start = ingest_clock();
     if (run_allocate(&run, memory))
-        status = run_blocks(memory, first, block + 1, &run, item, error);
+        status = run_to(memory, block, &run, item, error);
     else
         status = error_memory(error, 2 * RUN_BLOCKS * block_values(memory) * sizeof(float));
     run_release(&run);

@@ -10,7 +10,9 @@ struct repair {
     struct lmk_collection *collection;
     struct store_view *view;
     struct lmk_repair_report *report;
-    struct buffer documents; /* uint64_t: to be computed again */
+    struct buffer documents; /* uint64_t: of which something that was computed is damaged */
+    struct buffer whole;     /* uint64_t: those of them that were complete; the others wait for the
+                                next run of lmk_index as they did before */
     struct buffer tokens, runs;
 };
 
@@ -60,7 +62,11 @@ static enum lmk_status check_document(struct repair *repair, const struct docume
         text = check_text(repair, block, error);
     if (text)
         return text == LMK_CORRUPT ? LMK_OK : text;
-    return buffer_append(&repair->documents, &document->id, sizeof document->id, error);
+    enum lmk_status status = LMK_OK;
+    if (document->state == DOCUMENT_READY)
+        status = buffer_append(&repair->whole, &document->id, sizeof document->id, error);
+    return status ? status
+                  : buffer_append(&repair->documents, &document->id, sizeof document->id, error);
 }
 
 static enum lmk_status find_documents(struct repair *repair, struct lmk_error *error)
@@ -99,7 +105,9 @@ static enum lmk_status repair_documents(struct repair *repair, struct lmk_error 
     repair->report->documents = repair->documents.size / sizeof(uint64_t);
     if (status || !repair->report->documents || (status = forget_computed(repair, error)))
         return status;
-    return ingest_model(&ingest, error);
+    ingest.only = (const uint64_t *)(const void *)repair->whole.data;
+    ingest.only_count = repair->whole.size / sizeof(uint64_t);
+    return ingest.only_count ? ingest_model(&ingest, error) : LMK_OK;
 }
 
 /* ------------------------------------------------------------------ what lies beside the store */
@@ -151,11 +159,13 @@ enum lmk_status lmk_repair(struct lmk_collection *collection,
         return status ? error_set(error, status, "%s", told.message) : LMK_OK;
     struct repair repair = {.collection = collection, .report = report};
     buffer_init(&repair.documents, SIZE_MAX / 2);
+    buffer_init(&repair.whole, SIZE_MAX / 2);
     buffer_init(&repair.tokens, 1 << 20);
     buffer_init(&repair.runs, 1 << 24);
     status = repair_all(&repair, error);
     store_view_end(repair.view);
     buffer_release(&repair.documents);
+    buffer_release(&repair.whole);
     buffer_release(&repair.tokens);
     buffer_release(&repair.runs);
     if (status)

@@ -92,6 +92,16 @@ static void check_model(const char *name)
     uint64_t tokens = memory_cost(memory).tokens;
     assert_int_equal(memory_load(memory, document.first_block + 77, &again, NULL), LMK_OK);
     assert_int_equal(memory_cost(memory).tokens, tokens);
+    /* A neighbour costs itself alone, not all that comes before it once more. */
+    for (uint64_t block = 100; block < 104; block++) {
+        tokens = memory_cost(memory).tokens;
+        if (memory_load(memory, document.first_block + block, &again, NULL))
+            fail_msg("block 10%d", (int)block - 100);
+        assert_memory_equal(again.keys, whole.keys + block * values, values * sizeof(float));
+        assert_memory_equal(again.values, whole.values + block * values, values * sizeof(float));
+        if (block > 100)
+            assert_int_equal(memory_cost(memory).tokens - tokens, model->shape.block_tokens);
+    }
     memory_close(memory);
     store_view_end(view);
     lmk_collection_close(collection);

@@ -101,10 +101,54 @@ static void test_what_was_interrupted(void **state)
     check_interrupted("keys.lmk", 600);
 }
 
+static bool stop_before_model(void *context, const struct lmk_progress *progress)
+{
+    (void)context;
+    return strcmp(progress->stage, "words") != 0;
+}
+
+static enum document_state state_of(struct lmk_collection *collection, uint64_t id)
+{
+    struct store_view *view = scratch_view(collection);
+    struct document document;
+    struct lmk_error error;
+    must(store_document(view, id, &document, &error), &error);
+    store_view_end(view);
+    return document.state;
+}
+
+/* What waits to be indexed goes on waiting. */
+static void test_only_what_is_damaged(void **state)
+{
+    (void)state;
+    struct lmk_error error;
+    struct lmk_repair_report report;
+    char *prose = scratch_prose(4, 3000), *path = scratch_path("books");
+    const char *const paths[] = {path};
+    scratch_write_text("books/one.txt", prose);
+    struct lmk_collection *collection = scratch_create("only.lmk", model, LMK_TIER_F16, NULL);
+    must(index_books(collection, false, &error), &error);
+    scratch_write_text("books/two.txt", prose + 100);
+    const struct lmk_index_options options = {.progress = stop_before_model};
+    assert_int_equal(lmk_index(collection, paths, 1, &options, NULL, &error), LMK_INTERRUPTED);
+    lmk_collection_close(collection);
+    damage_last_extent("only.lmk/generation-000001/data.mdb", 600);
+    collection = scratch_writer("only.lmk", model);
+    must(lmk_repair(collection, NULL, NULL, &report, &error), &error);
+    assert_int_equal(report.documents, 1);
+    assert_int_equal(report.left, 0);
+    assert_int_equal(state_of(collection, 1), DOCUMENT_READY);
+    assert_int_equal(state_of(collection, 2), DOCUMENT_TEXT);
+    lmk_collection_close(collection);
+    free(prose);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_interrupted),
+        cmocka_unit_test(test_only_what_is_damaged),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
 }
