@@ -1,5 +1,5 @@
-/* Makes a collection of many blocks out of a smaller one, to measure what size does: bench_grow MODEL
- * FROM TO BLOCKS
+/* Makes a collection of many blocks out of a smaller one, to measure what size does: bench_grow
+ * MODEL FROM TO BLOCKS
  *
  * Each block has the text of a block of FROM, and a landmark drawn around that block's: NOISE times
  * the deviation of each coordinate over FROM away from it, normally distributed. What a block gets
@@ -86,8 +86,7 @@ static void measure(struct source *source)
             squares += value * value;
         }
         double mean = sum / (double)source->count;
-        source->deviations[i] =
-            (float)sqrt(fmax(0, squares / (double)source->count - mean * mean));
+        source->deviations[i] = (float)sqrt(fmax(0, squares / (double)source->count - mean * mean));
     }
 }
 
@@ -129,10 +128,10 @@ static void add_document(const struct source *source, struct lmk_collection *col
         uint64_t state = (first + b) * 0x2545f4914f6cdd1du + 1, real = random_next(&state);
         const float *key =
             (const float *)(const void *)source->keys.data + real % source->count * source->width;
-        must(store_block_text(source->view,
-                              ((const uint64_t *)(const void *)
-                                   source->numbers.data)[real % source->count],
-                              &tokens, &runs, &texts[b], &error),
+        must(store_block_text(
+                 source->view,
+                 ((const uint64_t *)(const void *)source->numbers.data)[real % source->count],
+                 &tokens, &runs, &texts[b], &error),
              &error);
         texts[b] = (struct block_text){.token_count = texts[b].token_count,
                                        .tokens = texts[b].tokens,

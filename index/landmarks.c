@@ -42,7 +42,7 @@ enum {
 
 /* Recall@10 of the calibration queries, of the worse kind, that decides how many lists are looked
  * at. */
-static const double calibration_recall = 0.99;
+static const double calibration_recall = 0.995;
 
 struct landmark_segment {
     FaissIndex *index;

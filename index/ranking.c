@@ -195,11 +195,14 @@ static enum lmk_status measure_landmarks(struct ranker *ranker, struct lmk_error
     if (status)
         return status;
     const struct scope *scope = ranker->request->scope;
-    uint64_t end = scope ? scope->blocks : counts.next_block;
+    struct document first = {0}; /* what was before it has been removed */
+    if ((status = store_next_document(ranker->view, 0, &first, error)))
+        return status == LMK_NOT_FOUND ? LMK_OK : status;
+    uint64_t end = scope ? scope->blocks : counts.next_block - first.first_block;
     size_t count = end < RANKING_SAMPLE ? (size_t)end : RANKING_SAMPLE, used = 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t place = sample_block(i, RANKING_SAMPLE, end);
-        blocks[i] = scope ? scope_block(scope, place) : place;
+        blocks[i] = scope ? scope_block(scope, place) : first.first_block + place;
     }
     status = segments_score(ranker->collection, ranker->view, SEGMENT_JOINT, ranker->pooled, blocks,
                             count, scores, error);

@@ -134,9 +134,9 @@ struct search {
     const float *query;
     const struct scope *scope; /* NULL: all blocks */
     float *turned; /* [M][G][W]: the query, for landmark keys as they are stored, and zeros */
-    struct buffer *results;    /* struct candidate */
-    double effort;             /* of landmarks_search; INFINITY: the segments are not asked */
-    uint64_t probes;           /* landmarks_probes of the segments, added up */
+    struct buffer *results; /* struct candidate */
+    double effort;          /* of landmarks_search; INFINITY: the segments are not asked */
+    uint64_t probes;        /* landmarks_probes of the segments, added up */
 };
 
 /* Turning the query once is cheaper than rotating every landmark. */
@@ -318,9 +318,9 @@ static enum lmk_status gather(void *context, uint64_t block, const float *key,
     struct gathering *gathering = context;
     const struct model_shape *shape = gathering->shape;
     scoring_rotate_landmark(shape, key, gathering->scratch);
-    enum lmk_status status = buffer_append(
-        &gathering->vectors, gathering->scratch + part_start(shape, gathering->part),
-        part_width(shape, gathering->part) * sizeof(float), error);
+    enum lmk_status status =
+        buffer_append(&gathering->vectors, gathering->scratch + part_start(shape, gathering->part),
+                      part_width(shape, gathering->part) * sizeof(float), error);
     return status ? status : buffer_append(&gathering->ids, &block, sizeof block, error);
 }
 
@@ -478,11 +478,30 @@ static enum lmk_status commit_segment(struct store *store, const struct segment_
     return status;
 }
 
+/* Moves `first` on to a block that a document has, or to `end`: where many documents were removed,
+ * nothing is to be built. `next_id`: documents below it end before. */
+static enum lmk_status skip_gap(struct store_view *view, uint64_t *next_id, uint64_t *first,
+                                uint64_t end, struct lmk_error *error)
+{
+    struct document document;
+    enum lmk_status status;
+    while (!(status = store_next_document(view, *next_id, &document, error))) {
+        if (document.first_block + document.block_count > *first) {
+            if (document.first_block > *first)
+                *first = document.first_block < end ? document.first_block : end;
+            return LMK_OK;
+        }
+        *next_id = document.id + 1;
+    }
+    *first = end;
+    return status == LMK_NOT_FOUND ? LMK_OK : status;
+}
+
 static enum lmk_status build_over(struct lmk_collection *collection, struct store_view *view,
                                   uint32_t part, struct lmk_error *error)
 {
     const char *ann = store_settings(collection->store)->ann;
-    uint64_t end = 0;
+    uint64_t end = 0, next_id = 0;
     struct store_counts counts;
     struct buffer list;
     buffer_init(&list, SIZE_MAX / 2);
@@ -496,7 +515,10 @@ static enum lmk_status build_over(struct lmk_collection *collection, struct stor
     uint64_t covered = present ? records[present - 1].end_block : 0;
     if (!status && (end >= covered + SEGMENT_WORTH || present < count)) {
         uint64_t first = plan_merge(records, present, end, &kept);
-        for (; !status && first < end; first += SEGMENT_BLOCKS) {
+        while (!status && first < end) {
+            if (count == kept &&
+                ((status = skip_gap(view, &next_id, &first, end, error)) || first == end))
+                break;
             struct segment_record record = {.part = part, .first_block = first};
             record.end_block = end - first < SEGMENT_BLOCKS ? end : first + SEGMENT_BLOCKS;
             name_segment(&record, counts.batches);
@@ -504,6 +526,7 @@ static enum lmk_status build_over(struct lmk_collection *collection, struct stor
                 status =
                     commit_segment(collection->store, &record, records + kept, count - kept, error);
             count = kept;
+            first = record.end_block;
         }
     }
     buffer_release(&list);
