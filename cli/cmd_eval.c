@@ -52,8 +52,6 @@ const struct command *eval_find(const char *name)
 
 enum lmk_status command_eval(const struct arguments *arguments, struct lmk_error *error)
 {
-    return arguments->word_count
-               ? fail(error, LMK_USAGE, "\"%s\" is not an evaluation. See: lmk help eval",
-                      arguments->words[0])
-               : fail(error, LMK_USAGE, "Which evaluation? See: lmk help eval");
+    return arguments->word_count ? command_unknown(eval_commands, arguments->words[0], error)
+                                 : fail(error, LMK_USAGE, "Which evaluation? See: lmk help eval");
 }

@@ -68,12 +68,13 @@ enum lmk_status command_help(const struct arguments *arguments, struct lmk_error
 {
     const char *name = arguments->word_count ? arguments->words[0] : NULL;
     const struct command *command = name ? command_find(name) : NULL;
-    if (command && command->run == command_eval && arguments->word_count > 1) {
-        name = arguments->words[1];
-        command = eval_find(name);
-    }
     if (name && !command)
-        return fail(error, LMK_USAGE, "\"%s\" is not a command. See: lmk help", name);
+        return command_unknown(commands, name, error);
+    if (command && command->run == command_eval && arguments->word_count > 1) {
+        command = eval_find(arguments->words[1]);
+        if (!command)
+            return command_unknown(eval_commands, arguments->words[1], error);
+    }
     if (arguments->completion)
         completion_print(arguments->completion);
     else if (arguments->manual)

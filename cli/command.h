@@ -66,6 +66,10 @@ const struct command *command_find(const char *name); /* NULL: there is none */
 extern const struct command eval_commands[];          /* the same of `lmk eval` */
 /* The evaluation that the word behind "eval" names, "qa" for "eval qa"; NULL: there is none. */
 const struct command *eval_find(const char *name);
+/* LMK_USAGE: `word` names none of the commands in `table`; the sentence says which one is like it.
+ */
+enum lmk_status command_unknown(const struct command *table, const char *word,
+                                struct lmk_error *error);
 
 struct option_row {
     int letter;                  /* above 255: there is only the name */

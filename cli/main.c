@@ -150,16 +150,13 @@ int main(int argc, char **argv)
     }
     const struct command *command =
         command_find(!strcmp(name, "--help") || !strcmp(name, "-h") ? "help" : name);
-    if (!command) {
-        fprintf(stderr, "lmk: \"%s\" is not a command. See: lmk help\n", name);
-        return LMK_USAGE;
-    }
     const struct command *evaluation =
-        command->run == command_eval && argc > 2 ? eval_find(argv[2]) : NULL;
+        command && command->run == command_eval && argc > 2 ? eval_find(argv[2]) : NULL;
     int words = evaluation ? 2 : argc > 1;
     struct lmk_error error = {0};
     enum lmk_status status =
-        run(evaluation ? evaluation : command, argc - words, argv + words, &error);
+        command ? run(evaluation ? evaluation : command, argc - words, argv + words, &error)
+                : command_unknown(commands, name, &error);
     if (status) {
         fputs("lmk: ", stderr);
         output_safely(stderr, error.message);

@@ -249,6 +249,16 @@ void output_safely(FILE *stream, const char *text)
     output_part_safely(stream, text, strlen(text));
 }
 
+void output_cell(size_t *gap, size_t width, const char *text)
+{
+    size_t size = strlen(text);
+    if (size) {
+        printf("%*s%s", (int)*gap, "", text);
+        *gap = 0;
+    }
+    *gap += width > size ? width - size : 0;
+}
+
 /* What sets off a word of the text: bold, or signs before the first word of the mark and behind its
  * last. */
 struct setting {

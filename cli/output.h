@@ -50,6 +50,10 @@ void output_safely(FILE *stream, const char *text);
 /* The same of `size` bytes, which end no character in the middle. */
 void output_part_safely(FILE *stream, const char *text, size_t size);
 
+/* A cell of a table, `width` columns wide. The spaces behind it come with the next cell, so that no
+ * line ends in them: `gap` counts those to come, from 0 at the start of a line. */
+void output_cell(size_t *gap, size_t width, const char *text);
+
 /* "Title, by Author"; the path where there is no title. */
 void output_heading(const char *title, const char *author, const char *path);
 

@@ -1,6 +1,7 @@
 #include "cli/eval/comparison.h"
 
 #include "cli/fail.h"
+#include "cli/output.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -121,32 +122,32 @@ void comparison_release(struct comparison *comparison)
 
 /* ------------------------------------------------------------------ table */
 
-#define CELL 25 /* columns of the table that a system takes */
+#define LABEL 10 /* columns of the table that a measure's name takes */
+#define CELL 25  /* and a system */
 
-static void print_cell(const char *format, double value, struct interval interval, bool marked)
+static void print_cell(size_t *gap, const char *format, double value, struct interval interval,
+                       bool marked)
 {
-    char text[64];
-    if (isnan(value)) {
-        printf("%-*s", CELL, "-");
-        return;
-    }
+    char text[64] = "-";
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(text, sizeof text, format, value, interval.low, interval.high, marked ? "*" : "");
+    if (!isnan(value))
+        snprintf(text, sizeof text, format, value, interval.low, interval.high, marked ? "*" : "");
 #pragma GCC diagnostic pop
-    printf("%-*s", CELL, text);
+    output_cell(gap, CELL, text);
 }
 
 static void print_differences(const struct comparison *comparison, size_t metric)
 {
-    printf("%-10s", "  diff");
+    size_t gap = 0;
+    output_cell(&gap, LABEL, "  diff");
     for (size_t s = 0; s < comparison->system_count; s++) {
         const struct estimate *item = &comparison->estimates[column_of(comparison, s, metric)];
         struct interval interval = item->difference_interval;
         if (s == comparison->baseline)
-            printf("%-*s", CELL, "");
+            output_cell(&gap, CELL, "");
         else
-            print_cell("%+.3f (%+.3f %+.3f)%s", item->difference, interval,
+            print_cell(&gap, "%+.3f (%+.3f %+.3f)%s", item->difference, interval,
                        interval.low > 0 || interval.high < 0);
     }
     putchar('\n');
@@ -154,15 +155,19 @@ static void print_differences(const struct comparison *comparison, size_t metric
 
 void comparison_print(const struct comparison *comparison)
 {
-    printf("%-10s", "");
-    for (size_t s = 0; s < comparison->system_count; s++)
-        printf("%-*.*s", CELL, CELL - 1, comparison->systems[s]);
+    size_t gap = LABEL;
+    for (size_t s = 0; s < comparison->system_count; s++) {
+        char name[CELL];
+        snprintf(name, sizeof name, "%s", comparison->systems[s]);
+        output_cell(&gap, CELL, name);
+    }
     putchar('\n');
     for (size_t m = 0; m < comparison->metric_count; m++) {
-        printf("%-10s", comparison->labels[m]);
+        gap = 0;
+        output_cell(&gap, LABEL, comparison->labels[m]);
         for (size_t s = 0; s < comparison->system_count; s++) {
             const struct estimate *item = &comparison->estimates[column_of(comparison, s, m)];
-            print_cell("%.3f (%.3f %.3f)", item->value, item->interval, false);
+            print_cell(&gap, "%.3f (%.3f %.3f)", item->value, item->interval, false);
         }
         putchar('\n');
         if (comparison->system_count > 1)

@@ -57,7 +57,7 @@ static void print_lengths(const struct grid *grid)
     char read[32];
     snprintf(read, sizeof read, "among %zu read", grid->blocks);
     for (size_t m = 0; m < GRID_MODES; m++) {
-        printf("\n%s\n\n%9s %5s   %-19s  %-19s  %-19s\n", grid_mode_names[m], "tokens", "texts",
+        printf("\n%s\n\n%9s %5s   %-19s  %-19s  %s\n", grid_mode_names[m], "tokens", "texts",
                "ranked first", read, "answer right");
         for (size_t length = 0; length < grid->length_count; length++) {
             struct grid_cell sum = sum_depths(grid, length);

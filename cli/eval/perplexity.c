@@ -117,15 +117,18 @@ static const struct estimate *estimate_of(const struct evaluation *evaluation, s
     return &evaluation->comparison.estimates[s * METRICS + m];
 }
 
+#define LABEL 14 /* columns of the table that a measure's name takes */
+#define CELL 28  /* and a system */
+
 /* "a (low high)" of what a loss, or a difference of losses, is as a perplexity. */
-static void print_cell(const char *format, double value, double low, double high)
+static void print_cell(size_t *gap, const char *format, double value, double low, double high)
 {
     char text[64];
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     snprintf(text, sizeof text, format, value, low, high);
 #pragma GCC diagnostic pop
-    printf("%-28s", text);
+    output_cell(gap, CELL, text);
 }
 
 static double percent(double difference)
@@ -138,27 +141,34 @@ static void print_table(const struct evaluation *evaluation)
     printf("%zu stretches of %zu tokens of %zu texts\n"
            "In parentheses: 95 %% intervals. Changes are those to the local context alone.\n\n"
            "local: %zu tokens. memory: and %zu of the %zu blocks before them. longer: and the %zu "
-           "blocks before\nthem. reach: all blocks that the model was trained to see.\n\n%-14s",
+           "blocks before\nthem. reach: all blocks that the model was trained to see.\n\n",
            evaluation->stretches, evaluation->length, evaluation->comparison.group_count,
-           evaluation->local, evaluation->best, evaluation->blocks, evaluation->best, "perplexity");
+           evaluation->local, evaluation->best, evaluation->blocks, evaluation->best);
+    size_t gap = 0;
+    output_cell(&gap, LABEL, "perplexity");
     for (size_t s = 0; s < SYSTEMS; s++)
-        printf("%-28s", system_names[s]);
+        output_cell(&gap, CELL, system_names[s]);
+    putchar('\n');
     for (size_t m = 0; m < METRICS; m++) {
-        printf("\n%-14s", loss_labels[m]);
+        gap = 0;
+        output_cell(&gap, LABEL, loss_labels[m]);
         for (size_t s = 0; s < SYSTEMS; s++) {
             const struct estimate *item = estimate_of(evaluation, s, m);
-            print_cell("%.3f (%.3f %.3f)", exp(item->value), exp(item->interval.low),
+            print_cell(&gap, "%.3f (%.3f %.3f)", exp(item->value), exp(item->interval.low),
                        exp(item->interval.high));
         }
-        printf("\n%-14s%-28s", "  change", "");
+        putchar('\n');
+        gap = 0;
+        output_cell(&gap, LABEL, "  change");
+        output_cell(&gap, CELL, "");
         for (size_t s = 1; s < SYSTEMS; s++) {
             const struct estimate *item = estimate_of(evaluation, s, m);
-            print_cell("%+.2f %% (%+.2f %+.2f)", percent(item->difference),
+            print_cell(&gap, "%+.2f %% (%+.2f %+.2f)", percent(item->difference),
                        percent(item->difference_interval.low),
                        percent(item->difference_interval.high));
         }
+        putchar('\n');
     }
-    putchar('\n');
 }
 
 static void add_interval(cJSON *object, const char *name, double low, double high)

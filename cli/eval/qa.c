@@ -335,18 +335,19 @@ static void print_outcomes(const struct evaluation *evaluation)
 {
     static const char *const kinds[SETTINGS] = {
         [RETRIEVED] = "answerable", [REMOVED] = "unanswerable"};
-    printf("\n%-14s%-24s%-24s%-24s\n", "", "right", "wrong", "not found");
+    printf("\n%-14s%-24s%-24s%s\n", "", "right", "wrong", "not found");
     for (enum setting setting = RETRIEVED; setting <= REMOVED; setting++) {
         size_t counts[OUTCOMES];
         count_outcomes(evaluation, setting, counts);
-        printf("%-14s", kinds[setting]);
+        size_t gap = 0;
+        output_cell(&gap, 14, kinds[setting]);
         for (size_t o = 0; o < OUTCOMES; o++) {
             char text[64];
             struct interval interval = wilson_interval((double)counts[o], evaluation->set.count);
             snprintf(text, sizeof text, "%.3f (%.3f %.3f)",
                      (double)counts[o] / (double)evaluation->set.count, interval.low,
                      interval.high);
-            printf("%-24s", text);
+            output_cell(&gap, 24, text);
         }
         putchar('\n');
     }

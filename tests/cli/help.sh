@@ -18,6 +18,10 @@ done
 echo "---- refused"
 try "$LMK" nonsense
 try "$LMK" help nonsense
+for word in serach reindx aks verfiy info-x an searchsearch "" "$(printf 'as\033k')" eval-eval-eval-eval-eval-eval-eval; do try "$LMK" "$word" | cat -v; done
+try "$LMK" help indxe
+try "$LMK" eval retreival
+try "$LMK" help eval passkeys
 try "$LMK" list --nonsense
 try "$LMK" list --json -Zq
 try "$LMK" list --quiet=yes
