@@ -189,7 +189,9 @@ static void part_close(struct part *part)
 static enum lmk_status ask_known(struct evaluation *evaluation, struct lmk_error *error)
 {
     bool *kept = calloc(evaluation->corpus.ids.count, sizeof *kept);
-    enum lmk_status status = kept ? LMK_OK : fail_memory(error);
+    if (!kept)
+        return fail_memory(error);
+    enum lmk_status status = LMK_OK;
     for (size_t i = 0; !status && i < evaluation->set.count; i++) {
         const struct qa_question *question = &evaluation->set.questions[i];
         struct part part;
@@ -442,7 +444,7 @@ static enum lmk_status print_json(const struct evaluation *evaluation,
     cJSON_AddNumberToObject(object, "draws", BOOTSTRAP_DRAWS);
     cJSON_AddStringToObject(object, "mode", modes[evaluation->arguments->mode]);
     cJSON *settings = cJSON_AddObjectToObject(object, "modes");
-    for (size_t s = 0; s < evaluation->answers.system_count; s++)
+    for (size_t s = KNOWN; s <= RETRIEVED; s++)
         comparison_json(&evaluation->answers, s,
                         cJSON_AddObjectToObject(settings, setting_names[s]));
     cJSON *citations = cJSON_AddObjectToObject(object, "citations");
