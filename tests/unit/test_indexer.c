@@ -223,7 +223,6 @@ static void test_top_memory_layer_is_the_first(void **state)
     (void)state;
     struct model_shape shape = small;
     remember_layers(&shape, 1);
-    shape.window = 0;
     check_with_twin(&shape, 3, 5);
 }
 
