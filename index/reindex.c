@@ -37,8 +37,9 @@ static enum lmk_status append_runs(struct buffer *map, const struct block_text *
     enum lmk_status status = LMK_OK;
     for (size_t i = 0; !status && i < block->run_count; i++) {
         const struct map_run *run = &block->runs[i],
-                             *last = (const struct map_run *)(void *)(map->data + map->size);
-        if (!map->size || run->source - run->text != last[-1].source - last[-1].text)
+                             *known = (const struct map_run *)(const void *)map->data;
+        size_t count = map->size / sizeof *known;
+        if (!count || run->source - run->text != known[count - 1].source - known[count - 1].text)
             status = buffer_append(map, run, sizeof *run, error);
     }
     return status;
@@ -48,9 +49,9 @@ static enum lmk_status append_place(struct buffer *places, const struct block_te
                                     struct lmk_error *error)
 {
     const struct source_place place = {block->source_start, block->place},
-                              *last = (const struct source_place *)(void *)(places->data +
-                                                                            places->size);
-    if (places->size ? last[-1].place == place.place : !place.place)
+                              *known = (const struct source_place *)(const void *)places->data;
+    size_t count = places->size / sizeof place;
+    if (count ? known[count - 1].place == place.place : !place.place)
         return LMK_OK;
     return buffer_append(places, &place, sizeof place, error);
 }
