@@ -17,11 +17,14 @@ import numpy as np
 from . import tasks
 from .json_lines import read_lines
 from .pack import BLOCK
+from .substitute import Substitutes
 from .teacher import INSTRUCTION, WordPiece, padded
 from .tokenizer import BOS, NEWLINE, load
 
 BLOCK_PIECES = 96  # word pieces of a block that the teacher reads
 QUERY_PIECES = 48
+OCCURRENCES = 4    # of an answer that are pointed at
+OTHER_NAMES = 0.3  # of the names in the questions of a retold passage
 KINDS = ("question", "cloze", "quote", "fact", "pass key", "span", "keywords", "asked")
 
 
@@ -36,6 +39,7 @@ class StepShape:
     prompt_rows: int = 48   # prompt and answer
     answer: int = 12        # tokens of an answer at most
     answered: float = 1.0   # share of the real questions whose answers are learnt; seen too often, they are known by heart
+    retold: float = 0.0     # share of the passages with questions that come with other answers (substitute.py), which are learnt
     stream: int = 48        # supervised positions inside a synthetic context
 
     @property
@@ -89,6 +93,7 @@ class Maker:
         self.encode = self.tokenizer.encode
         self.pieces = WordPiece(pieces_path) if pieces_path else None
         self.questions = read_lines(questions_path) if questions_path else []
+        self.substitutes = Substitutes(self.questions)
         self.titled_share = titled_share
         self.parts = []
         pieces = [self.tokenizer.id_to_piece(i) for i in range(self.tokenizer.vocab_size())]
@@ -127,6 +132,10 @@ class Maker:
         flat, at, used = tokens.reshape(-1), 0, []
         apart = rng.random() < 0.5
         for number, record in enumerate(chosen):
+            retold = None
+            if rng.random() < self.step.retold:
+                retold = self.substitutes.retold(rng, record, OTHER_NAMES)
+            record = retold or record
             titled = apart and record["title"]
             head = self.encode(record["title"]) + [NEWLINE] if titled else []
             if apart or at == 0:
@@ -136,7 +145,7 @@ class Maker:
             flat[at:at + len(ids)] = ids
             documents[at // BLOCK:] = number if apart else 0
             if len(ids) >= len(head) + len(body):
-                used.append((record, at + len(head), len(body)))
+                used.append((record, at + len(head), len(body), retold is not None))
             at += len(ids)
             if apart:
                 at = -(-at // BLOCK) * BLOCK
@@ -153,13 +162,13 @@ class Maker:
         return [self.questions[i] for i in rng.integers(count, size=3 * self.step.blocks)]
 
     def _questions(self, rng, used):
-        """used: (record, first token, tokens) of each passage -> prompts"""
+        """used: (record, first token, tokens, whether it is retold) of each passage -> prompts"""
         prompts = []
         order = [i for _ in range(4) for i in rng.permutation(len(used))]
         for index in order:
             if len(prompts) == self.step.prompts:
                 break
-            record, first, length = used[index]
+            record, first, length, retold = used[index]
             asked = record["qas"][rng.integers(len(record["qas"]))]
             words = asked["question"]
             if rng.random() < 0.3:  # the same few questions come again and again
@@ -169,7 +178,7 @@ class Maker:
                 continue
             find = tasks.bits(range(first // BLOCK, (first + length - 1) // BLOCK + 1))
             answer, read = [], 0
-            if rng.random() < self.step.answered:
+            if retold or rng.random() < self.step.answered:
                 answer, read = self._answer(record["text"], asked["answers"], first)
             if len(ids) + len(answer) + 1 > self.step.prompt_rows:
                 answer, read = [], 0
@@ -228,7 +237,7 @@ class Maker:
         out = {"tokens": tokens, "documents": np.stack([m[1] for m in made]).astype(np.int32),
                "prompts": np.zeros((count, step.prompt_rows), np.uint16), "prompt_length": np.ones(count, np.int64),
                "answer_length": np.zeros(count, np.int64), "closed": np.zeros(count, bool), "near": np.zeros(count, bool),
-               "kind": np.full(count, -1, np.int64)}
+               "kind": np.full(count, -1, np.int64), "points": np.full((count, OCCURRENCES), -1, np.int64)}
         masks = np.zeros((count, 3, step.blocks), bool)   # read, find, visible
         filled = (tokens != 0).any(-1)
         for i, prompt in enumerate(prompts):
@@ -240,6 +249,8 @@ class Maker:
             out["prompts"][i, :len(ids)] = ids
             out["prompt_length"][i], out["answer_length"][i] = len(prompt.ids), len(answer)
             out["closed"][i], out["near"][i], out["kind"][i] = prompt.closed, prompt.near, KINDS.index(prompt.kind)
+            points = occurrences(tokens[i // step.prompts], prompt.answer, prompt.read)
+            out["points"][i, :len(points)] = points
             masks[i, 0], masks[i, 1] = tasks.unpack(prompt.read, step.blocks), tasks.unpack(prompt.find, step.blocks)
             if rng.random() < 0.5:  # as the engine does: a few blocks only
                 others = rng.permutation(np.flatnonzero(masks[i, 2] & ~masks[i, 0]))[max(0, 8 - masks[i, 0].sum()):]
@@ -256,6 +267,18 @@ class Maker:
             for column, (position, block) in enumerate(positions[:step.stream]):
                 at[row, column], gold[row, column] = position, block
         return {"stream_at": at, "stream_gold": gold}
+
+
+def occurrences(tokens, ids, mask):
+    """Where `ids` stand in a context's tokens [N, 63], beginning in a block of the bit mask -> numbers of first tokens in the
+    context, OCCURRENCES of them at most"""
+    if not ids or not mask:
+        return []
+    flat = tokens.reshape(-1).astype(np.int64)
+    at = np.flatnonzero(flat[:len(flat) - len(ids) + 1] == ids[0])
+    for offset, token in enumerate(ids[1:], 1):
+        at = at[flat[at + offset] == token]
+    return at[tasks.unpack(mask, len(tokens))[at // BLOCK]][:OCCURRENCES]
 
 
 _maker = None

@@ -348,7 +348,7 @@ def answer_tables(trainer, options, tokenizer):
 @torch.no_grad()
 def reading(trainer, feed, tokenizer, batches):
     """Teacher-forced recall and gates by kind on held-out contexts; exact match and F1 of greedy answers."""
-    right, entries, matches = Counter(), [], []
+    sums, entries, matches = {"by_kind": Counter(), "point_by_kind": Counter()}, [], []
     for _ in range(batches):
         _, _, made = feed.next()
         batch = trainer.upload(made)
@@ -356,13 +356,14 @@ def reading(trainer, feed, tokenizer, batches):
         keys = trainer.model.landmark_keys(memory)
         parts = trainer.read_loss(memory, keys, batch)
         parts.update(trainer.stream_loss(h, memory, keys, batch))
-        good, asked, kind = parts.pop("by_kind")
-        for index, name in enumerate(KINDS):
-            chosen = (kind == index) & asked.any(1)
-            right[name, "tokens"] += int(asked[chosen].sum())
-            right[name, "right"] += int(good[chosen].sum())
-            right[name, "answers"] += int(chosen.sum())
-            right[name, "whole"] += int((good | ~asked)[chosen].all(1).sum())
+        for part, right in sums.items():
+            good, asked, kind = parts.pop(part)
+            for index, name in enumerate(KINDS):
+                chosen = (kind == index) & asked.any(1)
+                right[name, "tokens"] += int(asked[chosen].sum())
+                right[name, "right"] += int(good[chosen].sum())
+                right[name, "answers"] += int(chosen.sum())
+                right[name, "whole"] += int((good | ~asked)[chosen].all(1).sum())
         entries.append({name: value.float().cpu().numpy() for name, value in parts.items()})
         visible = batch["visible"].unflatten(0, (-1, trainer.step.prompts))
         for i, ids in enumerate(greedy(trainer.model, batch["prompts"], batch["prompt_length"], memory, visible,
@@ -373,11 +374,11 @@ def reading(trainer, feed, tokenizer, batches):
                 gold = tokenizer.decode(batch["prompts"][i, first:first + count - 1].tolist())
                 answer = tokenizer.decode(ids)
                 matches.append(compare(answer, [gold]))
-    kinds = {name: {"tokens": right[name, "right"] / max(1, right[name, "tokens"]),
-                    "whole": right[name, "whole"] / max(1, right[name, "answers"]), "answers": right[name, "answers"]}
-             for name in KINDS}
+    kinds = {part: {name: {"tokens": right[name, "right"] / max(1, right[name, "tokens"]),
+                           "whole": right[name, "whole"] / max(1, right[name, "answers"]), "answers": right[name, "answers"]}
+                    for name in KINDS} for part, right in sums.items()}
     mean = {name: np.mean([e[name] for e in entries], 0).round(4).tolist() for name in entries[0]}
-    return {"by_kind": kinds, **mean, "greedy answers": mean_match(matches)}
+    return {**kinds, **mean, "greedy answers": mean_match(matches)}
 
 
 @torch.no_grad()
@@ -412,7 +413,7 @@ def run(options):
     tokenizer = load(options.tokenizer)
     group = Group()
     device = group.device
-    feed = Feed(options.parts, (options.tokenizer, "", options.questions), StepShape(**step), options.workers, 77, group) \
+    feed = Feed(options.parts, (options.tokenizer, "", options.questions), StepShape(**{**step, "answered": 1.0, "retold": 0.0}), options.workers, 77, group) \
         if {"reading", "language"} & set(options.only) else None
     trainer = Trainer(shape, StepShape(**step), settings, group, False)
     if options.gguf:

@@ -118,3 +118,29 @@ def gate_losses(scores, own, gold, visible, counted, temperature):
         mean = (on_gold * weight[..., None, None]).sum((0, 1)) / weight.sum().clamp(min=1)
         uniform = log_mean((gold & visible).sum(-1) / visible.sum(-1).clamp(min=1), weight)
     return loss, mean, uniform
+
+
+def point_losses(queries, keys, at, points, visible, counted, shape, temperature):
+    """Attention of answer positions as a pointer into the context, by the sum over the query heads of one memory layer.
+
+    queries [B, P, A, H, D] before rotation, of the rows `at` [B, P, A] of their block; keys [B, N, R, G, D] rotated to their
+    offsets; points [B, P, A, O]: rows of the context where the token that is to be predicted stands, negative for none;
+    visible [B, P, N]; counted [B, P, A]. -> (loss, whether the best row is a right one [B, P, A], which positions count)"""
+    batch, blocks, rows = keys.shape[:3]
+    table = rotary_table(torch.arange(shape.rows, device=keys.device) + shape.far, shape.head_width, shape.rotary_base)
+    cos, sin = (t[at % shape.rows][:, :, :, None] for t in table)
+    far = rotate(queries.float(), (cos, sin)) / shape.head_width ** 0.5
+    far = far.unflatten(3, (shape.kv_heads, -1)).sum(4)                                     # [B, P, A, G, D]
+    scores = far.to(keys.dtype).flatten(1, 2).flatten(2) @ keys.flatten(3).flatten(1, 2).transpose(1, 2)
+    scores = scores.float().unflatten(1, at.shape[1:]).unflatten(3, (blocks, rows)) / temperature
+    seen = visible[:, :, None, :, None] & (torch.arange(rows, device=keys.device) < rows - 1)
+    scores = scores.masked_fill(~seen, NEVER).flatten(3)                                    # [B, P, A, N * R]
+    right = torch.zeros(*at.shape, blocks * rows + 1, dtype=torch.bool, device=keys.device)
+    nowhere = (points < 0) | ~counted[..., None]
+    right.scatter_(3, torch.where(nowhere, blocks * rows, points), True)
+    right = right[..., :-1] & seen.expand(-1, -1, at.shape[2], -1, -1).flatten(3)
+    counted = counted & right.any(3)
+    found = scores.masked_fill(~right, NEVER).logsumexp(3)
+    loss = log_mean(scores.logsumexp(3) - found, counted.float())
+    best = right.gather(3, scores.argmax(3, keepdim=True))[..., 0]
+    return loss, best & counted, counted

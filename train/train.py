@@ -10,8 +10,8 @@ With several GPUs: torchrun --nproc_per_node COUNT -m train.train ... (train/par
 Writes log.jsonl, stable.pt (weights before the learning rate falls: what the next run resumes) and final.pt.
 
 A step's loss is a weighted sum (config.Settings): next tokens of the contexts; retrieval of blocks by prompts alone
-(pass 1; contrast and distillation); answers read from the context's blocks as far memory (pass 2), and the landmark
-scores at those answers, and at copies inside the contexts.
+(pass 1; contrast and distillation); answers read from the context's blocks as far memory (pass 2), the landmark scores at
+those answers and where the top memory layer's attention points, and landmark scores at copies inside the contexts.
 """
 import argparse
 import dataclasses
@@ -109,7 +109,7 @@ class Trainer:
         settings = self.settings
         total = sum(getattr(settings, name) * parts[name] for name in
                     ("language", "contrast", "distillation", "drift", "size", "attend", "attend_distillation", "answer",
-                     "gate") if name in parts)
+                     "gate", "point") if name in parts)
         if "stream" in parts:
             total = total + settings.stream * parts["stream"] + settings.gate * parts["stream_gate"]
         return total, parts
@@ -197,7 +197,18 @@ class Trainer:
             batch["visible"][:, None].expand(-1, step.answer, -1), copied & batch["read"].any(1)[:, None],
             self.settings.gate_temperature)
         return {"answer": answer, "gate": gate, "gate_by_head": mean, "gate_uniform": uniform,
-                "by_kind": (right, asked, batch["kind"])}
+                "by_kind": (right, asked, batch["kind"]), **self.point_loss(read, memory, at, index, copied, visible, batch)}
+
+    def point_loss(self, read, memory, at, index, copied, visible, batch):
+        """at [P, A]: rows of the prompts that predict answer token `index` [A]; copied [P, A]: those that the context has."""
+        top, shape = max(self.shape.memory_layers), self.shape
+        queries = read[top]["q"].gather(1, at[:, :, None, None].expand(-1, -1, shape.heads, shape.head_width))
+        token = batch["points"][:, None] + index[:, None]                                           # [P, A, O]
+        rows = torch.where(batch["points"][:, None] < 0, -1, token + token // shape.block_size)
+        queries, at, rows, copied = (x.unflatten(0, (-1, self.step.prompts)) for x in (queries, at, rows, copied))
+        loss, right, counted = losses.point_losses(queries, self.model.offset_keys(memory[top]["k"]), at, rows, visible, copied,
+                                                   shape, self.settings.point_temperature)
+        return {"point": loss, "point_by_kind": (right.flatten(0, 1), counted.flatten(0, 1), batch["kind"])}
 
     def gate_inputs(self, states, keys, at):
         """states {layer: q [P, T, H, D], own [P, G, H/G, T]}; at [P, A] -> (scores [P, A, L, H, N], own [P, A, L, H])"""
@@ -267,7 +278,7 @@ def by_kind(right, asked, kind):
 
 
 def log_entry(parts):
-    entry = {"by_kind": by_kind(*parts.pop("by_kind"))}
+    entry = {name: by_kind(*parts.pop(name)) for name in ("by_kind", "point_by_kind")}
     for name, value in parts.items():
         value = value.detach().float()
         entry[name] = round(value.item(), 5) if value.dim() == 0 else [[round(x, 4) for x in row] for row in value.tolist()]

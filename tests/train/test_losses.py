@@ -9,6 +9,7 @@ import torch
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 from train import losses  # noqa: E402
+from train.config import Shape  # noqa: E402
 
 
 def log_sum_exp(values):
@@ -54,6 +55,50 @@ class AttentionScores(unittest.TestCase):
         self.assertEqual(self.queries.grad[~self.tokens].abs().max().item(), 0)
         self.assertGreater(self.keys.grad[:, :, :63].abs().min().item(), 0)
         self.assertGreater(self.queries.grad[self.tokens].abs().min().item(), 0)
+
+
+class PointLosses(unittest.TestCase):
+    """B = 2 contexts of N = 2 blocks of 3 tokens, P = 2 prompts, A = 2 answer tokens, H = 4 query heads, G = 2 key heads."""
+
+    shape = Shape(heads=4, kv_heads=2, head_width=8, block_size=3, near_blocks=2, rotary_base=100.0)
+
+    def setUp(self):
+        generator = torch.Generator().manual_seed(0)
+        self.queries = torch.randn(2, 2, 2, 4, 8, generator=generator, dtype=torch.float64)
+        self.keys = torch.randn(2, 2, 4, 2, 8, generator=generator, dtype=torch.float64)
+        self.at = torch.tensor([[[2, 3], [1, 2]], [[0, 1], [5, 6]]])
+        self.points = torch.tensor([[[[0, 5], [1, 6]], [[2, -1], [9, -1]]], [[[-1, -1], [-1, -1]], [[6, -1], [0, -1]]]])
+        self.visible = torch.tensor([[[1, 1], [1, 1]], [[1, 1], [0, 1]]]).bool()
+        self.counted = torch.tensor([[[1, 1], [1, 0]], [[1, 1], [1, 1]]]).bool()
+
+    def score(self, context, prompt, answer, row):
+        """Sum over heads of the far query's product with a key; each pair of neighbouring dimensions turns by its own angle."""
+        position, total = self.shape.far + self.at[context, prompt, answer].item() % 4, 0
+        key = self.keys[context, row // 4, row % 4].numpy()
+        for head in range(4):
+            query = self.queries[context, prompt, answer, head].numpy()
+            for d in range(4):
+                turned = (query[2 * d] + 1j * query[2 * d + 1]) * np.exp(1j * position * 100.0 ** (-d / 4))
+                total += (turned * np.conj(key[head // 2, 2 * d] + 1j * key[head // 2, 2 * d + 1])).real
+        return total / math.sqrt(8) / 4
+
+    def test_against_loops(self):
+        losses_, right, counts = [], np.zeros((2, 2, 2), bool), np.zeros((2, 2, 2), bool)
+        for place in np.ndindex(2, 2, 2):
+            rows = [row for row in range(8) if row % 4 < 3 and self.visible[place[:2]][row // 4]]
+            gold = [row for row in self.points[place].tolist() if row in rows]
+            if not gold or not self.counted[place]:
+                continue
+            scores = {row: self.score(*place, row) for row in rows}
+            counts[place] = True
+            right[place] = max(scores, key=scores.get) in gold
+            losses_.append(log_sum_exp(list(scores.values())) - log_sum_exp([scores[row] for row in gold]))
+        loss, best, counted = losses.point_losses(self.queries, self.keys, self.at, self.points, self.visible, self.counted,
+                                                  self.shape, 4.0)
+        self.assertEqual(len(losses_), 4)     # two are nowhere, one is hidden, one does not count
+        self.assertAlmostEqual(loss.item(), np.mean(losses_), places=5)
+        np.testing.assert_array_equal(best.numpy(), right)
+        np.testing.assert_array_equal(counted.numpy(), counts)
 
 
 class AttendLosses(unittest.TestCase):

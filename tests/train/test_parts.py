@@ -64,6 +64,17 @@ class Parts(unittest.TestCase):
     def test_bits(self):
         self.assertEqual(np.flatnonzero(tasks.unpack(tasks.bits({0, 5, 31}), 32)).tolist(), [0, 5, 31])
 
+    def test_occurrences(self):
+        """Of 7 8 in blocks 0 and 2 of three: at the end of a block, across its end, and not in block 1."""
+        tokens = np.zeros((3, BLOCK), np.uint16)
+        flat = tokens.reshape(-1)
+        for at in (3, BLOCK - 2, BLOCK + 5, 2 * BLOCK - 1, 3 * BLOCK - 2):
+            flat[at:at + 2] = 7, 8
+        flat[10], flat[3 * BLOCK - 4] = 7, 7
+        self.assertEqual(data.occurrences(tokens, [7, 8], 0b101).tolist(), [3, BLOCK - 2, 3 * BLOCK - 2])
+        self.assertEqual(data.occurrences(tokens, [7, 8], 0b010).tolist(), [BLOCK + 5, 2 * BLOCK - 1])
+        self.assertEqual(len(data.occurrences(tokens, [], 0b111)), 0)
+
 
 class Synthetic(unittest.TestCase):
     """Tasks are written where the prompts say; checked with a tokenizer of one token a word."""
@@ -121,16 +132,16 @@ class Synthetic(unittest.TestCase):
     def test_answers_of_a_share_of_the_real_questions(self):
         record = {"text": "the ship sailed to Bristol in May", "qas": [{"question": "where to ?", "answers": ["Bristol"]}]}
         answered = {}
-        for share in (0.0, 0.5, 1.0):
+        for share, retold in ((0.0, False), (0.5, False), (1.0, False), (0.0, True)):
             maker = data.Maker.__new__(data.Maker)
             maker.step, maker.encode, maker.answer = data.StepShape(answered=share), self.Maker.encode, [5, 6]
             rng = np.random.default_rng(1)
-            prompts = [p for _ in range(50) for p in maker._questions(rng, [(record, 61, 7)])]
+            prompts = [p for _ in range(50) for p in maker._questions(rng, [(record, 61, 7, retold)])]
             self.assertEqual({p.find for p in prompts}, {0b11})    # tokens 61 to 67
             self.assertEqual({p.read for p in prompts if p.answer} | {0b10}, {0b10})   # the answer is token 65
-            answered[share] = sum(bool(p.answer) for p in prompts) / len(prompts)
-        self.assertEqual((answered[0.0], answered[1.0]), (0, 1))
-        self.assertAlmostEqual(answered[0.5], 0.5, delta=0.15)
+            answered[share, retold] = sum(bool(p.answer) for p in prompts) / len(prompts)
+        self.assertEqual((answered[0.0, False], answered[1.0, False], answered[0.0, True]), (0, 1, 1))
+        self.assertAlmostEqual(answered[0.5, False], 0.5, delta=0.15)
 
     def test_copies_have_a_source(self):
         for seed in range(20):

@@ -1,0 +1,59 @@
+"""Passages retold with other answers."""
+import os
+import re
+import sys
+import unittest
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+from train.substitute import Substitutes, kind  # noqa: E402
+
+RECORDS = [
+    {"source": "tales", "title": "Ships", "text": "In 1750 Ben Gunn sailed to Bristol. Gunn, who liked Bristol, stayed 12 years. Bristols lay near.",
+     "qas": [{"question": "Where did Gunn sail?", "answers": ["to Bristol", "Bristol"]},
+             {"question": "When was it?", "answers": ["1750"]},
+             {"question": "How did he feel in Bristol?", "answers": ["happy"]}]},
+    {"source": "tales", "title": "", "text": "Ada went to London with Silver. They rode to Paris.",
+     "qas": [{"question": "Who went?", "answers": ["Ada"]}, {"question": "Where to?", "answers": ["to London", "to Paris"]},
+             {"question": "With whom?", "answers": ["Silver"]}]},
+    {"source": "news", "title": "", "text": "They flew to Rome.", "qas": [{"question": "Where?", "answers": ["to Rome"]}]},
+]
+
+
+class Retold(unittest.TestCase):
+    def setUp(self):
+        self.substitutes = Substitutes(RECORDS)
+
+    def test_kinds(self):
+        self.assertEqual([kind(answer) for answer in ("1,750", "Ben Gunn", "the Old Bailey", "to swim fast", "12 men", "(no)", "a b c d e f g")],
+                         [("number",), ("name", 2, ""), ("name", 3, "the"), ("phrase", 3, "to"), ("phrase", 2, ""), None, None])
+
+    def test_answers_are_replaced_everywhere(self):
+        seen = set()
+        for seed in range(50):
+            told = self.substitutes.retold(np.random.default_rng(seed), RECORDS[0], 0.0)
+            asked = {q["question"]: q["answers"] for q in told["qas"]}
+            self.assertNotIn("happy", sum(asked.values(), []))           # does not stand in the text: cannot be replaced
+            place = asked["Where did Gunn sail?"][0]
+            year = asked["When was it?"][0]
+            self.assertIn(place, ("to London", "to Paris"))
+            self.assertRegex(year, r"^[12]\d\d\d$")
+            self.assertEqual(told["text"], f"In {year} Ben Gunn sailed {place}. Gunn, who liked Bristol, stayed 12 years. Bristols lay near.")
+            seen.add(place)
+        self.assertEqual(seen, {"to London", "to Paris"})
+
+    def test_names_of_questions_are_replaced_in_both(self):
+        told = self.substitutes.retold(np.random.default_rng(1), RECORDS[0], 1.0)
+        name = re.match(r"Where did (\w+) sail\?", next(q["question"] for q in told["qas"] if "sail" in q["question"])).group(1)
+        self.assertIn(name, ("Ada", "Silver"))
+        self.assertNotIn("Gunn", told["text"])
+        self.assertEqual(len(re.findall(rf"\b{name}\b", told["text"])), 2)
+
+    def test_nothing_to_replace(self):
+        record = {"source": "tales", "title": "", "text": "He was happy.", "qas": [{"question": "How was he?", "answers": ["glad"]}]}
+        self.assertIsNone(self.substitutes.retold(np.random.default_rng(0), record, 1.0))
+
+
+if __name__ == "__main__":
+    unittest.main()
