@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 static char folder[64];
+struct lmk_model *tiny_model;
 
 int scratch_open(void **state)
 {
@@ -33,6 +34,20 @@ int scratch_close(void **state)
 {
     (void)state;
     return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int scratch_open_model(void **state)
+{
+    if (scratch_open(state))
+        return -1;
+    tiny_model = scratch_model("tiny-slot");
+    return 0;
+}
+
+int scratch_close_model(void **state)
+{
+    lmk_model_close(tiny_model);
+    return scratch_close(state);
 }
 
 char *scratch_path(const char *name)

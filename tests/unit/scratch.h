@@ -10,6 +10,11 @@
 int scratch_open(void **state);
 int scratch_close(void **state);
 
+/* The same with the model tests/golden/tiny-slot.gguf, open until the folder goes. */
+extern struct lmk_model *tiny_model;
+int scratch_open_model(void **state);
+int scratch_close_model(void **state);
+
 /* The path of `name` in the folder, or the folder itself for ""; the caller's to free. */
 char *scratch_path(const char *name);
 /* Writes a file; folders on the way are made. */

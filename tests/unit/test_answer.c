@@ -19,7 +19,6 @@ enum { MOST_BLOCKS = 256, READ = 5, MOST_TOKENS = 20 };
 
 static const char *const question = "Where did the onion go, and who ate the hat?";
 
-static struct lmk_model *model;
 static struct lmk_collection *collection;
 
 /* The same words, wrapped by hand with CR LF. */
@@ -51,13 +50,12 @@ static void write_book(const char *name, uint64_t seed, bool wrapped)
 
 static int open_group(void **state)
 {
-    if (scratch_open(state))
+    if (scratch_open_model(state))
         return -1;
-    model = scratch_model("tiny-slot");
     write_book("books/plain.txt", 1, false);
     write_book("books/wrapped.txt", 2, true);
     write_book("books/short.txt", 3, false);
-    collection = scratch_create("books.lmk", model, LMK_TIER_F16, NULL);
+    collection = scratch_create("books.lmk", tiny_model, LMK_TIER_F16, NULL);
     scratch_index(collection, "books");
     return 0;
 }
@@ -65,8 +63,7 @@ static int open_group(void **state)
 static int close_group(void **state)
 {
     lmk_collection_close(collection);
-    lmk_model_close(model);
-    return scratch_close(state);
+    return scratch_close_model(state);
 }
 
 /* ---- the steps, one by one */
@@ -102,15 +99,15 @@ static void open_steps(struct steps *steps)
     memset(steps, 0, sizeof *steps);
     buffer_init(&steps->ids, 1 << 20);
     steps->view = scratch_view(collection);
-    must(model_encode_question(model, question, false, &steps->ids, &error), &error);
-    must(sequence_open(&steps->first_pass, model, id_count(steps), true, &error), &error);
+    must(model_encode_question(tiny_model, question, false, &steps->ids, &error), &error);
+    must(sequence_open(&steps->first_pass, tiny_model, id_count(steps), true, &error), &error);
     must(sequence_feed(steps->first_pass, ids(steps), id_count(steps), NULL, &error), &error);
-    float *pooled = malloc(model_landmark_width(&model->shape) * sizeof *pooled);
+    float *pooled = malloc(model_landmark_width(&tiny_model->shape) * sizeof *pooled);
     sequence_pooled_query(steps->first_pass, pooled);
     for (size_t b = 0; !store_landmark_key(steps->view, b, &key, &error); b++) {
         assert_true(b < MOST_BLOCKS);
         steps->ranked[b] =
-            (struct candidate){b, reference_score(&model->shape, SEGMENT_JOINT, pooled, key)};
+            (struct candidate){b, reference_score(&tiny_model->shape, SEGMENT_JOINT, pooled, key)};
         steps->block_count++;
     }
     assert_true(steps->block_count > 50);
@@ -128,7 +125,7 @@ static void close_steps(struct steps *steps)
 /* Mean log-sum-exp of the scaled far scores, and the attention [N] that each token receives. */
 static double attention(const struct steps *steps, uint64_t block, double *token_scores)
 {
-    const struct model_shape *shape = &model->shape;
+    const struct model_shape *shape = &tiny_model->shape;
     size_t n = shape->block_tokens, width = shape->head_width,
            values = model_landmark_width(shape) * n;
     enum tensor_type type;
@@ -217,7 +214,7 @@ static double share_of(const struct steps *steps, uint64_t block, const double *
     uint64_t at = text.text_start;
     for (size_t t = 0; t < text.token_count; t++) {
         size_t size;
-        tokenizer_bytes(model->tokenizer, text.tokens[t], &size);
+        tokenizer_bytes(tiny_model->tokenizer, text.tokens[t], &size);
         if (!text.text_start && t == 1)
             size--;
         all += size ? token_scores[t] : 0;
@@ -328,7 +325,7 @@ static void add_masses(const struct sequence *sequence, double *shares)
 {
     float mass[64 * READ];
     sequence_landmark_mass(sequence, mass);
-    for (size_t m = 0; m < model->shape.memory_layer_count; m++)
+    for (size_t m = 0; m < tiny_model->shape.memory_layer_count; m++)
         for (size_t i = 0; i < READ; i++)
             shares[i] += (double)mass[m * READ + i];
 }
@@ -336,7 +333,7 @@ static void add_masses(const struct sequence *sequence, double *shares)
 static double log_probability(const float *logits, uint32_t id)
 {
     double sum = 0;
-    for (size_t i = 0; i < model->shape.vocabulary; i++)
+    for (size_t i = 0; i < tiny_model->shape.vocabulary; i++)
         sum += exp((double)logits[i] - (double)logits[id]);
     return -log(sum);
 }
@@ -348,14 +345,14 @@ static void write_greedily(struct sequence *sequence, struct expected *expected)
     while (expected->tokens < MOST_TOKENS) {
         const float *logits = sequence_logits(sequence);
         uint32_t best = 0;
-        for (uint32_t id = 1; id < model->shape.vocabulary; id++)
+        for (uint32_t id = 1; id < tiny_model->shape.vocabulary; id++)
             best = logits[id] > logits[best] ? id : best;
         add_masses(sequence, expected->shares);
-        if (best == model->shape.eos_id || best == model->shape.newline_id)
+        if (best == tiny_model->shape.eos_id || best == tiny_model->shape.newline_id)
             break;
         expected->log_likelihood += log_probability(logits, best);
         size_t size;
-        const char *bytes = tokenizer_bytes(model->tokenizer, best, &size);
+        const char *bytes = tokenizer_bytes(tiny_model->tokenizer, best, &size);
         must(utf8_append(&held, bytes, size, &expected->text, &error), &error);
         expected->tokens++;
         must(sequence_feed(sequence, &best, 1, NULL, &error), &error);
@@ -376,11 +373,12 @@ static void read_blocks(const struct steps *steps, bool generate, struct expecte
     for (size_t i = 0; i < READ; i++)
         expected->blocks[i] = steps->ranked[i].block;
     qsort(expected->blocks, READ, sizeof(uint64_t), by_number);
-    must(memory_open(&source, model, steps->view, &error), &error);
+    must(memory_open(&source, tiny_model, steps->view, &error), &error);
     for (size_t i = 0; i < READ; i++)
         must(memory_load(source, expected->blocks[i], &memory[i], &error), &error);
     memory_close(source); /* all of it lies in the map */
-    must(sequence_open(&sequence, model, id_count(steps) + MOST_TOKENS, false, &error), &error);
+    must(sequence_open(&sequence, tiny_model, id_count(steps) + MOST_TOKENS, false, &error),
+         &error);
     must(sequence_set_memory(sequence, memory, READ, &error), &error);
     must(sequence_feed(sequence, ids(steps), id_count(steps), NULL, &error), &error);
     if (generate)
@@ -417,7 +415,7 @@ static void check_answer(const struct steps *steps, const struct expected *expec
 
 static struct lmk_ask_options ask_options(bool generate)
 {
-    struct lmk_ask_options options = lmk_ask_defaults(model);
+    struct lmk_ask_options options = lmk_ask_defaults(tiny_model);
     options.mode = LMK_LANDMARK;
     assert_false(options.generate); /* the model does not say that it can */
     options.blocks = READ;
@@ -581,7 +579,7 @@ static void test_small_collection(void **state)
     struct lmk_answer *answer;
     struct lmk_error error;
     scratch_write_text("small/a.txt", "One small text, of one block.\n");
-    struct lmk_collection *small = scratch_create("small.lmk", model, LMK_TIER_F16, NULL);
+    struct lmk_collection *small = scratch_create("small.lmk", tiny_model, LMK_TIER_F16, NULL);
     scratch_index(small, "small");
     must(lmk_ask(small, question, NULL, &answer, &error), &error);
     assert_int_equal(answer->count, 1);
@@ -599,7 +597,7 @@ static void test_range_at_the_end(void **state)
     struct lmk_error error;
     const char *source = "A text \xe2\x80\x94 that ends badly \xff";
     scratch_write_text("bad/a.txt", source);
-    struct lmk_collection *bad = scratch_create("bad.lmk", model, LMK_TIER_F16, NULL);
+    struct lmk_collection *bad = scratch_create("bad.lmk", tiny_model, LMK_TIER_F16, NULL);
     scratch_index(bad, "bad");
     must(lmk_search(bad, question, NULL, &results, &error), &error);
     assert_int_equal(results->count, 1);
@@ -618,7 +616,7 @@ static void test_landmarks_only(void **state)
     struct lmk_answer *answer;
     struct lmk_results *results;
     struct lmk_error error;
-    struct lmk_collection *bare = scratch_create("bare.lmk", model, LMK_TIER_NONE, NULL);
+    struct lmk_collection *bare = scratch_create("bare.lmk", tiny_model, LMK_TIER_NONE, NULL);
     scratch_index(bare, "books");
     must(lmk_search(bare, question, NULL, &results, &error), &error);
     assert_int_equal(results->count, 10);
@@ -626,7 +624,7 @@ static void test_landmarks_only(void **state)
     assert_int_equal(results->passages[0].mark_end, 0);
     lmk_results_free(results);
     /* An answer computes them again: as if they had been kept, but not rounded to 16 bits. */
-    struct lmk_collection *kept = scratch_create("kept.lmk", model, LMK_TIER_F16, NULL);
+    struct lmk_collection *kept = scratch_create("kept.lmk", tiny_model, LMK_TIER_F16, NULL);
     struct lmk_answer *expected;
     scratch_index(kept, "books");
     must(lmk_ask(kept, question, NULL, &expected, &error), &error);
@@ -649,10 +647,10 @@ static void test_empty_collection(void **state)
 {
     (void)state;
     static const enum lmk_granularity kinds[] = {LMK_QUESTION, LMK_TOKEN, LMK_HEAD, LMK_CHUNK};
-    struct lmk_collection *empty = scratch_create("empty.lmk", model, LMK_TIER_F16, NULL);
+    struct lmk_collection *empty = scratch_create("empty.lmk", tiny_model, LMK_TIER_F16, NULL);
     for (size_t kind = 0; kind < 4; kind++) {
         struct lmk_search_options search = lmk_search_defaults();
-        struct lmk_ask_options options = lmk_ask_defaults(model);
+        struct lmk_ask_options options = lmk_ask_defaults(tiny_model);
         struct lmk_results *results;
         struct lmk_answer *answer;
         struct lmk_error error;
@@ -687,7 +685,7 @@ static void test_misuse(void **state)
 {
     (void)state;
     struct lmk_search_options search = lmk_search_defaults(), s = search;
-    struct lmk_ask_options options = lmk_ask_defaults(model), o = options;
+    struct lmk_ask_options options = lmk_ask_defaults(tiny_model), o = options;
     s.top = 0, expect_search_usage(question, s), s = search;
     s.top = SIZE_MAX, expect_search_usage(question, s), s = search;
     s.candidates = SIZE_MAX, expect_search_usage(question, s), s = search;

@@ -12,22 +12,6 @@
 
 #define NO_SOURCE UINT64_MAX
 
-static struct lmk_model *model;
-
-static int open_model(void **state)
-{
-    (void)state;
-    model = scratch_model("tiny-slot");
-    return 0;
-}
-
-static int close_model(void **state)
-{
-    (void)state;
-    lmk_model_close(model);
-    return 0;
-}
-
 struct cut {
     struct normalised_text text;
     struct document_blocks blocks;
@@ -68,7 +52,7 @@ static struct cut cut_source(const char *source, size_t size)
     struct cut cut;
     struct lmk_error error;
     if (normalise(&cut.text, source, size, &error) ||
-        document_blocks_make(&cut.blocks, model, &cut.text, &error))
+        document_blocks_make(&cut.blocks, tiny_model, &cut.text, &error))
         fail_msg("%s", error.message);
     map_by_counting(&cut, source, size);
     return cut;
@@ -98,9 +82,9 @@ static size_t piece_bytes(uint32_t id, char bytes[8])
 static void check_tokens(const struct cut *cut)
 {
     const struct document_blocks *blocks = &cut->blocks;
-    size_t n = model->shape.block_tokens, text_at = 0, left = blocks->token_count;
+    size_t n = tiny_model->shape.block_tokens, text_at = 0, left = blocks->token_count;
     assert_int_equal(blocks->block_count, (blocks->token_count + n - 1) / n);
-    assert_int_equal(blocks->tokens[0], model->shape.bos_id);
+    assert_int_equal(blocks->tokens[0], tiny_model->shape.bos_id);
     for (size_t b = 0; b < blocks->block_count; b++) {
         const struct block_text *block = &blocks->blocks[b];
         size_t start = text_at;
@@ -255,5 +239,5 @@ int main(void)
         cmocka_unit_test(test_invalid_bytes), cmocka_unit_test(test_spelt_out_tokens),
         cmocka_unit_test(test_one_token),     cmocka_unit_test(test_lengths),
     };
-    return cmocka_run_group_tests(tests, open_model, close_model);
+    return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
 }

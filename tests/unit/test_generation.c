@@ -14,19 +14,10 @@
 
 #include <cmocka.h>
 
-static struct lmk_model *model;
-
 static int open_group(void **state)
 {
     lmk_set_threads(1); /* OpenMP's threads do not come along into another process */
-    model = scratch_model("tiny-slot");
-    return scratch_open(state);
-}
-
-static int close_group(void **state)
-{
-    lmk_model_close(model);
-    return scratch_close(state);
+    return scratch_open_model(state);
 }
 
 static bool exists(const char *name)
@@ -41,7 +32,7 @@ static void make_collection(const char *name)
 {
     char *prose = scratch_prose(3, 4000);
     scratch_write_text("books/one.txt", prose);
-    struct lmk_collection *collection = scratch_create(name, model, LMK_TIER_F16, NULL);
+    struct lmk_collection *collection = scratch_create(name, tiny_model, LMK_TIER_F16, NULL);
     scratch_index(collection, "books");
     lmk_collection_close(collection);
     free(prose);
@@ -50,7 +41,7 @@ static void make_collection(const char *name)
 static void compact(const char *name)
 {
     struct lmk_error error;
-    struct lmk_collection *collection = scratch_writer(name, model);
+    struct lmk_collection *collection = scratch_writer(name, tiny_model);
     if (lmk_compact(collection, NULL, NULL, &error))
         fail_msg("%s", error.message);
     /* It goes on with the new generation. */
@@ -76,7 +67,7 @@ static pid_t start_reader(const char *name, int *said, int *go_on)
     }
     char byte = 'x';
     struct lmk_results *results;
-    struct lmk_collection *collection = scratch_reader(name, model);
+    struct lmk_collection *collection = scratch_reader(name, tiny_model);
     if (write(out[1], &byte, 1) != 1 || read(in[0], &byte, 1) != 1)
         _exit(2);
     if (lmk_search(collection, "abc", NULL, &results, NULL) || !results->count)
@@ -103,7 +94,7 @@ static void test_reader_goes_on(void **state)
     assert_int_equal(waitpid(reader, &ended, 0), reader);
     assert_true(WIFEXITED(ended));
     assert_int_equal(WEXITSTATUS(ended), 0);
-    lmk_collection_close(scratch_writer("a.lmk", model));
+    lmk_collection_close(scratch_writer("a.lmk", tiny_model));
     assert_false(exists("a.lmk/generation-000001"));
     close(said);
     close(go_on);
@@ -127,7 +118,7 @@ static void test_damaged_words(void **state)
     free(path);
     compact("words.lmk");
     assert_false(exists("words.lmk/generation-000002/lexical.db"));
-    struct lmk_collection *collection = scratch_writer("words.lmk", model);
+    struct lmk_collection *collection = scratch_writer("words.lmk", tiny_model);
     must(lmk_search(collection, "abc", NULL, &results, &error), &error);
     assert_int_equal(results->documents_words, 0);
     lmk_results_free(results);
@@ -213,5 +204,5 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_settle),
     };
-    return cmocka_run_group_tests(tests, open_group, close_group);
+    return cmocka_run_group_tests(tests, open_group, scratch_close_model);
 }

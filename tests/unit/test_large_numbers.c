@@ -15,25 +15,11 @@
 #define FIRST_BLOCK (((uint64_t)5 << 32) - 100)
 #define FIRST_DOCUMENT (((uint64_t)3 << 32) - 1)
 
-static struct lmk_model *model;
-
-static int open_group(void **state)
-{
-    model = scratch_model("tiny-slot");
-    return scratch_open(state);
-}
-
-static int close_group(void **state)
-{
-    lmk_model_close(model);
-    return scratch_close(state);
-}
-
 static struct lmk_collection *make(const char *name, bool large)
 {
     struct lmk_error error;
     struct store_batch *batch;
-    struct lmk_collection *collection = scratch_create(name, model, LMK_TIER_F16, NULL);
+    struct lmk_collection *collection = scratch_create(name, tiny_model, LMK_TIER_F16, NULL);
     must(store_batch_begin(collection->store, &batch, &error), &error);
     if (large)
         must(store_start_at(batch, FIRST_DOCUMENT, FIRST_BLOCK, &error), &error);
@@ -124,5 +110,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_as_small),
     };
-    return cmocka_run_group_tests(tests, open_group, close_group);
+    return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
 }

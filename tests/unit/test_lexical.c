@@ -20,20 +20,6 @@ static const char *const vocabulary[] = {"cat",  "dog",  "hat",  "sun",  "moon",
                                          "rock", "sand", "lamp", "door", "milk", "salt", "frog"};
 enum { VOCABULARY = sizeof vocabulary / sizeof vocabulary[0] };
 
-static struct lmk_model *model;
-
-static int open_group(void **state)
-{
-    model = scratch_model("tiny-slot");
-    return scratch_open(state);
-}
-
-static int close_group(void **state)
-{
-    lmk_model_close(model);
-    return scratch_close(state);
-}
-
 /* ---- the plain twin */
 
 struct twin_block {
@@ -179,7 +165,7 @@ static void build(const char *name)
         texts[i] = make_text(i + 1, 500);
         scratch_write_text(names[i], texts[i]);
     }
-    collection = scratch_create(name, model, LMK_TIER_F16, NULL);
+    collection = scratch_create(name, tiny_model, LMK_TIER_F16, NULL);
     char *folder = scratch_path("books/d.txt"); /* of an earlier test */
     unlink(folder);
     free(folder);
@@ -745,7 +731,7 @@ static void test_neighbourhood_by_hand(void **state)
     struct lexical_neighbourhood both[] = {{0, 1, NAN}, {1, 2, NAN}};
     scratch_write_text("hand/a.txt", "frog cat cat");
     scratch_write_text("hand/b.txt", "dog");
-    collection = scratch_create("hand.lmk", model, LMK_TIER_F16, NULL);
+    collection = scratch_create("hand.lmk", tiny_model, LMK_TIER_F16, NULL);
     scratch_index(collection, "hand");
     score_neighbourhoods("frog", both, 2);
     assert_true(fabs(both[0].score - 0.575443) < 1e-6);
@@ -765,7 +751,7 @@ static void test_edges(void **state)
     text[0] = 'a';
     text[57] = ' ';
     scratch_write_text("edge/edge.txt", text);
-    collection = scratch_create("edge.lmk", model, LMK_TIER_F16, NULL);
+    collection = scratch_create("edge.lmk", tiny_model, LMK_TIER_F16, NULL);
     scratch_index(collection, "edge");
     twin.count = 0;
     struct answer answer;
@@ -788,5 +774,5 @@ int main(void)
         cmocka_unit_test(test_neighbourhoods), cmocka_unit_test(test_neighbourhood_by_hand),
         cmocka_unit_test(test_edges),
     };
-    return cmocka_run_group_tests(tests, open_group, close_group);
+    return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
 }

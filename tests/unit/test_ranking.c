@@ -17,7 +17,6 @@ enum { MOST_BLOCKS = 300 };
 
 static const char *const query = "onion";
 
-static struct lmk_model *model;
 static struct lmk_collection *collection;
 
 /* Sentences about few things, onions seldom among them; the caller's to free. */
@@ -40,16 +39,15 @@ static char *make_prose(unsigned seed, size_t words)
 
 static int open_group(void **state)
 {
-    if (scratch_open(state))
+    if (scratch_open_model(state))
         return -1;
-    model = scratch_model("tiny-slot");
     for (unsigned i = 1; i <= 3; i++) {
         char name[32], *prose = make_prose(i, 600);
         snprintf(name, sizeof name, "books/%u.txt", i);
         scratch_write_text(name, prose);
         free(prose);
     }
-    collection = scratch_create("books.lmk", model, LMK_TIER_F16, NULL);
+    collection = scratch_create("books.lmk", tiny_model, LMK_TIER_F16, NULL);
     scratch_index(collection, "books");
     return 0;
 }
@@ -57,8 +55,7 @@ static int open_group(void **state)
 static int close_group(void **state)
 {
     lmk_collection_close(collection);
-    lmk_model_close(model);
-    return scratch_close(state);
+    return scratch_close_model(state);
 }
 
 /* Both scores of every block, each side computed by itself. */
@@ -78,13 +75,13 @@ static void compute(struct scores *scores, const char *text)
     const float *key;
     size_t found;
     struct store_view *view = scratch_view(collection);
-    float *pooled = malloc(model_landmark_width(&model->shape) * sizeof *pooled);
-    must(question_open(&question, model, text, false, &error), &error);
+    float *pooled = malloc(model_landmark_width(&tiny_model->shape) * sizeof *pooled);
+    must(question_open(&question, tiny_model, text, false, &error), &error);
     sequence_pooled_query(question.sequence, pooled);
     scores->count = 0;
     for (uint64_t b = 0; !store_landmark_key(view, b, &key, &error); b++) {
         assert_true(b < MOST_BLOCKS);
-        scores->landmark[b] = reference_score(&model->shape, SEGMENT_JOINT, pooled, key);
+        scores->landmark[b] = reference_score(&tiny_model->shape, SEGMENT_JOINT, pooled, key);
         scores->lexical[b] = 0;
         scores->count++;
     }
@@ -225,7 +222,7 @@ static void compute_heads(float heads[MOST_BLOCKS][HEADS], size_t count)
     struct question question;
     struct lmk_error error;
     struct store_view *view = scratch_view(collection);
-    must(question_open(&question, model, query, false, &error), &error);
+    must(question_open(&question, tiny_model, query, false, &error), &error);
     for (uint64_t b = 0; b < count; b++) {
         enum tensor_type type;
         const void *keys;
@@ -517,9 +514,9 @@ static void test_one_side(void **state)
     const char *word = "zebra";
     struct buffer ids;
     buffer_init(&ids, 1 << 16);
-    uint32_t bos = model->shape.bos_id;
+    uint32_t bos = tiny_model->shape.bos_id;
     must(buffer_append(&ids, &bos, sizeof bos, &error), &error);
-    must(tokenizer_encode(model->tokenizer, word, strlen(word), true, &ids, &error), &error);
+    must(tokenizer_encode(tiny_model->tokenizer, word, strlen(word), true, &ids, &error), &error);
     text.tokens = (const uint32_t *)ids.data;
     text.token_count = (uint32_t)(ids.size / sizeof(uint32_t));
     text.text_size = text.source_end = strlen(word);
@@ -555,7 +552,7 @@ static void test_one_side(void **state)
     lmk_collection_close(weighted);
     lmk_model_close(weighted_model);
     /* ask reads what has its keys and values */
-    struct lmk_ask_options ask_options = lmk_ask_defaults(model);
+    struct lmk_ask_options ask_options = lmk_ask_defaults(tiny_model);
     struct lmk_answer *answer;
     must(lmk_ask(collection, word, &ask_options, &answer, &error), &error);
     for (size_t i = 0; i < answer->count; i++)

@@ -15,25 +15,23 @@
 
 #include <cmocka.h>
 
-static struct lmk_model *model, *other, *foreign;
+static struct lmk_model *other, *foreign;
 
 static int open_group(void **state)
 {
     lmk_set_threads(1); /* OpenMP's threads do not come along into another process */
-    model = scratch_model("tiny-slot");
     other = scratch_model("tiny-slot-all");
     struct lmk_error error;
     if (lmk_model_open(&foreign, "models/landmark-en-42m.gguf", &error))
         fail_msg("%s", error.message);
-    return scratch_open(state);
+    return scratch_open_model(state);
 }
 
 static int close_group(void **state)
 {
-    lmk_model_close(model);
     lmk_model_close(other);
     lmk_model_close(foreign);
-    return scratch_close(state);
+    return scratch_close_model(state);
 }
 
 /* Texts of all sorts: long, with damaged bytes at its very end, with chapters, several in one file
@@ -205,7 +203,7 @@ static void test_same_vocabulary(void **state)
     struct lmk_error error;
     struct lmk_index_report report;
     write_books();
-    make("a.lmk", model);
+    make("a.lmk", tiny_model);
     make("fresh.lmk", other);
     struct lmk_collection *collection = scratch_writer("a.lmk", NULL);
     must(lmk_reindex_model(collection, other, NULL, &report, &error), &error);
@@ -228,13 +226,13 @@ static void test_other_vocabulary(void **state)
     (void)state;
     struct lmk_error error;
     write_books();
-    make("b.lmk", model);
+    make("b.lmk", tiny_model);
     make("foreign.lmk", foreign);
     struct lmk_collection *collection = scratch_writer("b.lmk", NULL);
     assert_int_equal(lmk_reindex_model(collection, foreign, NULL, NULL, &error), LMK_MODEL);
     assert_non_null(strstr(error.message, "--from"));
     lmk_collection_close(collection);
-    collection = scratch_writer("b.lmk", model);
+    collection = scratch_writer("b.lmk", tiny_model);
     must(lmk_reindex_model(collection, foreign, NULL, NULL, &error), &error);
     lmk_collection_close(collection);
     rough_places = 1;
@@ -249,8 +247,8 @@ static void test_ids(void **state)
     struct lmk_error error;
     uint64_t removed;
     write_books();
-    make("ids.lmk", model);
-    struct lmk_collection *collection = scratch_writer("ids.lmk", model);
+    make("ids.lmk", tiny_model);
+    struct lmk_collection *collection = scratch_writer("ids.lmk", tiny_model);
     must(lmk_remove(collection, "2", &removed, &error), &error);
     must(lmk_remove(collection, "6", &removed, &error), &error);
     must(lmk_reindex_model(collection, other, NULL, NULL, &error), &error);
@@ -311,15 +309,15 @@ static void test_killed(void **state)
     struct lmk_error error;
     struct lmk_results *results;
     write_books();
-    make("killed.lmk", model);
-    struct lmk_collection *reader = scratch_reader("killed.lmk", model);
+    make("killed.lmk", tiny_model);
+    struct lmk_collection *reader = scratch_reader("killed.lmk", tiny_model);
     int calls = 0;
     while (!reindex_killed("killed.lmk", calls)) {
         calls += 1 + calls / 4;
         must(lmk_search(reader, "the same words", NULL, &results, &error), &error);
         assert_true(results->count > 0);
         lmk_results_free(results);
-        lmk_collection_close(scratch_reader("killed.lmk", model));
+        lmk_collection_close(scratch_reader("killed.lmk", tiny_model));
     }
     assert_true(calls >= 6);
     lmk_collection_close(reader);
@@ -340,13 +338,13 @@ static void test_changed_meanwhile(void **state)
     struct lmk_error error;
     uint64_t removed;
     write_books();
-    make("changed.lmk", model);
+    make("changed.lmk", tiny_model);
     struct countdown countdown = {8};
     const struct lmk_index_options options = {.progress = stop_at, .context = &countdown};
-    struct lmk_collection *collection = scratch_writer("changed.lmk", model);
+    struct lmk_collection *collection = scratch_writer("changed.lmk", tiny_model);
     assert_int_equal(lmk_reindex_model(collection, other, &options, NULL, &error), LMK_INTERRUPTED);
     lmk_collection_close(collection);
-    collection = scratch_writer("changed.lmk", model);
+    collection = scratch_writer("changed.lmk", tiny_model);
     char *from = scratch_path("books/damaged.txt"), *to = scratch_path("books/moved.txt"),
          *gone = scratch_path("books/lines.jsonl");
     assert_int_equal(rename(from, to), 0);
@@ -356,7 +354,7 @@ static void test_changed_meanwhile(void **state)
     assert_int_equal(removed, 3);
     scratch_index(collection, "books");
     lmk_collection_close(collection);
-    collection = scratch_writer("changed.lmk", model);
+    collection = scratch_writer("changed.lmk", tiny_model);
     must(lmk_reindex_model(collection, other, NULL, NULL, &error), &error);
     lmk_collection_close(collection);
     make("after.lmk", other);
@@ -373,10 +371,10 @@ static void test_another_one_after_all(void **state)
     (void)state;
     struct lmk_error error;
     write_books();
-    make("third.lmk", model);
+    make("third.lmk", tiny_model);
     struct countdown countdown = {8};
     const struct lmk_index_options options = {.progress = stop_at, .context = &countdown};
-    struct lmk_collection *collection = scratch_writer("third.lmk", model);
+    struct lmk_collection *collection = scratch_writer("third.lmk", tiny_model);
     assert_int_equal(lmk_reindex_model(collection, foreign, &options, NULL, &error),
                      LMK_INTERRUPTED);
     must(lmk_reindex_model(collection, other, NULL, NULL, &error), &error);

@@ -10,20 +10,6 @@
 
 #include <cmocka.h>
 
-static struct lmk_model *model;
-
-static int open_group(void **state)
-{
-    model = scratch_model("tiny-slot");
-    return scratch_open(state);
-}
-
-static int close_group(void **state)
-{
-    lmk_model_close(model);
-    return scratch_close(state);
-}
-
 static bool stop_in_model(void *context, const struct lmk_progress *progress)
 {
     (void)context;
@@ -76,12 +62,12 @@ static void check_interrupted(const char *name, size_t at)
     char data[64];
     struct lmk_error error;
     struct lmk_repair_report report;
-    struct lmk_collection *collection = scratch_create(name, model, LMK_TIER_F16, NULL);
+    struct lmk_collection *collection = scratch_create(name, tiny_model, LMK_TIER_F16, NULL);
     assert_int_equal(index_books(collection, true, &error), LMK_INTERRUPTED);
     lmk_collection_close(collection);
     snprintf(data, sizeof data, "%s/generation-000001/data.mdb", name);
     damage_last_extent(data, at);
-    collection = scratch_writer(name, model);
+    collection = scratch_writer(name, tiny_model);
     must(lmk_repair(collection, NULL, NULL, &report, &error), &error);
     assert_true(report.problems > 0);
     assert_int_equal(report.documents, 1);
@@ -126,14 +112,14 @@ static void test_only_what_is_damaged(void **state)
     char *prose = scratch_prose(4, 3000), *path = scratch_path("books");
     const char *const paths[] = {path};
     scratch_write_text("books/one.txt", prose);
-    struct lmk_collection *collection = scratch_create("only.lmk", model, LMK_TIER_F16, NULL);
+    struct lmk_collection *collection = scratch_create("only.lmk", tiny_model, LMK_TIER_F16, NULL);
     must(index_books(collection, false, &error), &error);
     scratch_write_text("books/two.txt", prose + 100);
     const struct lmk_index_options options = {.progress = stop_before_model};
     assert_int_equal(lmk_index(collection, paths, 1, &options, NULL, &error), LMK_INTERRUPTED);
     lmk_collection_close(collection);
     damage_last_extent("only.lmk/generation-000001/data.mdb", 600);
-    collection = scratch_writer("only.lmk", model);
+    collection = scratch_writer("only.lmk", tiny_model);
     must(lmk_repair(collection, NULL, NULL, &report, &error), &error);
     assert_int_equal(report.documents, 1);
     assert_int_equal(report.left, 0);
@@ -150,5 +136,5 @@ int main(void)
         cmocka_unit_test(test_what_was_interrupted),
         cmocka_unit_test(test_only_what_is_damaged),
     };
-    return cmocka_run_group_tests(tests, open_group, close_group);
+    return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
 }

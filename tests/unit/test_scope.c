@@ -16,7 +16,6 @@
 
 enum { DOCUMENTS = 10000 };
 
-static struct lmk_model *model;
 static struct lmk_collection *collection;
 
 /* Document i, from 0: of one block. Its number is in author, title and path; every second is
@@ -24,7 +23,7 @@ static struct lmk_collection *collection;
 static void add_document(struct store_batch *batch, size_t i, const float *landmark_key)
 {
     char text[64], author[32], title[32], path[32], metadata[32];
-    uint32_t tokens[63] = {model->shape.bos_id};
+    uint32_t tokens[63] = {tiny_model->shape.bos_id};
     struct buffer ids;
     struct lmk_error error;
     struct map_run run = {0, 0};
@@ -36,7 +35,7 @@ static void add_document(struct store_batch *batch, size_t i, const float *landm
     snprintf(metadata, sizeof metadata, i % 2 ? "{\"year\":%zu}" : "{\"date\":\"5 May %zu\"}",
              1000 + i % 900);
     buffer_init(&ids, 1 << 16);
-    must(tokenizer_encode(model->tokenizer, text, strlen(text), true, &ids, &error), &error);
+    must(tokenizer_encode(tiny_model->tokenizer, text, strlen(text), true, &ids, &error), &error);
     size_t count = 1 + ids.size / sizeof *tokens;
     assert_true(count <= 63);
     memcpy(tokens + 1, ids.data, ids.size);
@@ -71,11 +70,10 @@ static int open_group(void **state)
     struct random_source random = {1};
     struct store_batch *batch;
     struct lmk_error error;
-    if (scratch_open(state))
+    if (scratch_open_model(state))
         return -1;
-    model = scratch_model("tiny-slot");
-    collection = scratch_create("many.lmk", model, LMK_TIER_NONE, "IDMap,Flat");
-    size_t width = model_landmark_width(&model->shape);
+    collection = scratch_create("many.lmk", tiny_model, LMK_TIER_NONE, "IDMap,Flat");
+    size_t width = model_landmark_width(&tiny_model->shape);
     must(store_batch_begin(collection->store, &batch, &error), &error);
     for (size_t i = 0; i < DOCUMENTS; i++) {
         float *key = random_normals(&random, width, 1);
@@ -91,8 +89,7 @@ static int open_group(void **state)
 static int close_group(void **state)
 {
     lmk_collection_close(collection);
-    lmk_model_close(model);
-    return scratch_close(state);
+    return scratch_close_model(state);
 }
 
 static struct lmk_results *search(enum lmk_mode mode, size_t top, const char *const *where,
@@ -200,7 +197,7 @@ static void test_landmarks_of_many(void **state)
     const char *const where[] = {"language=en"};
     struct random_source random = {2};
     struct store_view *view = scratch_view(collection);
-    float *query = random_normals(&random, model_landmark_width(&model->shape), 1);
+    float *query = random_normals(&random, model_landmark_width(&tiny_model->shape), 1);
     struct candidate *all = calloc(DOCUMENTS, sizeof *all), some[WANTED];
     struct scope *scope;
     struct lmk_error error;

@@ -25,26 +25,12 @@ struct mirror {
     size_t document_count;
 };
 
-static struct lmk_model *model;
-
-static int open_group(void **state)
-{
-    model = scratch_model("tiny-slot");
-    return scratch_open(state);
-}
-
-static int close_group(void **state)
-{
-    lmk_model_close(model);
-    return scratch_close(state);
-}
-
 static void mirror_open(struct mirror *mirror, const char *name, const char *ann)
 {
     memset(mirror, 0, sizeof *mirror);
-    mirror->collection = scratch_create(name, model, LMK_TIER_NONE, ann);
+    mirror->collection = scratch_create(name, tiny_model, LMK_TIER_NONE, ann);
     mirror->random.state = strlen(name);
-    mirror->keys = malloc(MOST_BLOCKS * model_landmark_width(&model->shape) * sizeof(float));
+    mirror->keys = malloc(MOST_BLOCKS * model_landmark_width(&tiny_model->shape) * sizeof(float));
 }
 
 static void mirror_close(struct mirror *mirror)
@@ -91,7 +77,7 @@ static size_t add_text(struct mirror *mirror, size_t blocks)
 static void add_landmarks(struct mirror *mirror, size_t index)
 {
     const struct document *document = &mirror->documents[index];
-    size_t width = model_landmark_width(&model->shape), count = document->block_count;
+    size_t width = model_landmark_width(&tiny_model->shape), count = document->block_count;
     float *keys = mirror->keys + document->first_block * width;
     struct random_source shared = {77};
     float *common = random_normals(&shared, width, 3),
@@ -165,11 +151,11 @@ static int by_score(const void *left, const void *right)
 static size_t rank_all(const struct mirror *mirror, uint32_t part, const float *query,
                        struct candidate *ranked)
 {
-    size_t count = 0, width = model_landmark_width(&model->shape);
+    size_t count = 0, width = model_landmark_width(&tiny_model->shape);
     for (size_t b = 0; b < mirror->blocks; b++)
         if (mirror->findable[b])
             ranked[count++] = (struct candidate){
-                b, reference_score(&model->shape, part, query, mirror->keys + b * width)};
+                b, reference_score(&tiny_model->shape, part, query, mirror->keys + b * width)};
     qsort(ranked, count, sizeof *ranked, by_score);
     return count;
 }
@@ -179,8 +165,8 @@ static size_t rank_all(const struct mirror *mirror, uint32_t part, const float *
 static void check_search(struct mirror *mirror, uint32_t part, size_t wanted)
 {
     static struct candidate expected[MOST_BLOCKS], candidates[MOST_BLOCKS];
-    size_t width =
-        part == SEGMENT_JOINT ? model_landmark_width(&model->shape) : model->shape.head_width;
+    size_t width = part == SEGMENT_JOINT ? model_landmark_width(&tiny_model->shape)
+                                         : tiny_model->shape.head_width;
     float *query = random_normals(&mirror->random, width, 1);
     size_t count = rank_all(mirror, part, query, expected), found = 0;
     bool seen[MOST_BLOCKS] = {false};
@@ -195,8 +181,9 @@ static void check_search(struct mirror *mirror, uint32_t part, size_t wanted)
         uint64_t block = candidates[i].block;
         assert_true(block < mirror->blocks && mirror->findable[block] && !seen[block]);
         seen[block] = true;
-        double score = reference_score(&model->shape, part, query,
-                                       mirror->keys + block * model_landmark_width(&model->shape));
+        double score =
+            reference_score(&tiny_model->shape, part, query,
+                            mirror->keys + block * model_landmark_width(&tiny_model->shape));
         assert_true(fabs(candidates[i].score - score) < 1e-4);
         assert_true(fabs(candidates[i].score - expected[i].score) < 1e-4);
     }
@@ -257,7 +244,7 @@ static void test_segment(void **state)
 static void test_parts(void **state)
 {
     (void)state;
-    assert_int_equal(1 + model->shape.memory_layer_count * model->shape.kv_heads, PARTS);
+    assert_int_equal(1 + tiny_model->shape.memory_layer_count * tiny_model->shape.kv_heads, PARTS);
 }
 
 /* The removed would be most of what the segment finds. */
@@ -316,7 +303,7 @@ static void test_growth(void **state)
     }
     /* As another process finds it. */
     lmk_collection_close(mirror.collection);
-    mirror.collection = scratch_reader("growth.lmk", model);
+    mirror.collection = scratch_reader("growth.lmk", tiny_model);
     check_searches(&mirror, SEGMENT_JOINT);
     mirror_close(&mirror);
 }
@@ -355,7 +342,7 @@ static void test_reader_during_merge(void **state)
     add_document(&mirror, 300);
     build(&mirror, SEGMENT_JOINT);
     reader = mirror;
-    reader.collection = scratch_reader("reader.lmk", model);
+    reader.collection = scratch_reader("reader.lmk", tiny_model);
     check_search(&reader, SEGMENT_JOINT, 10);
     add_document(&mirror, 400);
     build(&mirror, SEGMENT_JOINT);
@@ -381,7 +368,7 @@ static void test_approximate(void **state)
     struct segment_record record;
     assert_int_equal(list_segments(&mirror, SEGMENT_JOINT, &record, 1), 1);
     assert_string_equal(record.factory, "IVF16,SQ8");
-    size_t width = model_landmark_width(&model->shape), count, hits = 0;
+    size_t width = model_landmark_width(&tiny_model->shape), count, hits = 0;
     struct store_view *view = scratch_view(mirror.collection);
     struct lmk_error error;
     for (size_t round = 0; round < 20; round++) {
@@ -392,7 +379,7 @@ static void test_approximate(void **state)
              &error);
         assert_int_equal(count, 10);
         for (size_t i = 0; i < 10; i++) {
-            double score = reference_score(&model->shape, SEGMENT_JOINT, query,
+            double score = reference_score(&tiny_model->shape, SEGMENT_JOINT, query,
                                            mirror.keys + found[i].block * width);
             assert_true(fabs(found[i].score - score) < 1e-4);
             assert_true(!i || found[i - 1].score >= found[i].score);
@@ -421,7 +408,7 @@ static void test_effort(void **state)
         check_searches(&mirror, SEGMENT_JOINT);
     assert_int_equal(mirror.collection->probes, 0);
     must(lmk_set_effort(mirror.collection, 1e-9, &error), &error);
-    float *query = random_normals(&mirror.random, model_landmark_width(&model->shape), 1);
+    float *query = random_normals(&mirror.random, model_landmark_width(&tiny_model->shape), 1);
     struct store_view *view = scratch_view(mirror.collection);
     struct candidate found[10];
     size_t count;
@@ -477,11 +464,11 @@ static void test_damaged_file(void **state)
     fseek(file, -1, SEEK_CUR);
     fputc(byte ^ 1, file);
     fclose(file);
-    mirror.collection = scratch_reader("damaged.lmk", model);
+    mirror.collection = scratch_reader("damaged.lmk", tiny_model);
     struct store_view *view = scratch_view(mirror.collection);
     struct candidate candidate;
     size_t found, problems = 0;
-    float *query = random_normals(&mirror.random, model_landmark_width(&model->shape), 1);
+    float *query = random_normals(&mirror.random, model_landmark_width(&tiny_model->shape), 1);
     assert_int_equal(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 1, NULL,
                                      &candidate, &found, &error),
                      LMK_CORRUPT);
@@ -502,8 +489,8 @@ static void test_reading_only(void **state)
 {
     (void)state;
     struct lmk_error error;
-    lmk_collection_close(scratch_create("reading.lmk", model, LMK_TIER_NONE, NULL));
-    struct lmk_collection *collection = scratch_reader("reading.lmk", model);
+    lmk_collection_close(scratch_create("reading.lmk", tiny_model, LMK_TIER_NONE, NULL));
+    struct lmk_collection *collection = scratch_reader("reading.lmk", tiny_model);
     assert_int_equal(segments_build(collection, SEGMENT_JOINT, &error), LMK_USAGE);
     lmk_collection_close(collection);
 }
@@ -524,5 +511,5 @@ int main(void)
         cmocka_unit_test(test_damaged_file),
         cmocka_unit_test(test_reading_only),
     };
-    return cmocka_run_group_tests(tests, open_group, close_group);
+    return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
 }
