@@ -66,7 +66,8 @@ const struct option_row option_rows[] = {
     {OPTION_FROM, "from", "FILE", "reindex ",
      "the model that the collection was indexed with, where the new one has another vocabulary"},
     {OPTION_FIRST, "first", "PATTERN", "index reindex ",
-     "run the model first over documents whose path or title this fits, or is a part of"},
+     "run the model first over documents whose path or title this fits, or is a part of, "
+     "before the others; of both, those added last come first"},
     {OPTION_FOR, "for", "TIME", "index reindex ",
      "stop after 90s, 30m or 2h; the same command goes on from there"},
     {OPTION_NICE, "nice", NULL, "index reindex ",

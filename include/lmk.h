@@ -271,7 +271,8 @@ struct lmk_index_options {
     void (*skipped)(void *context, const char *path, const struct lmk_error *error);
     const enum lmk_tier *tier; /* of documents that are added; NULL: the collection's */
     const char *first;         /* the model runs first over documents whose path or title this fits,
-                                  a shell pattern or a part of it; NULL: in the order they were added */
+                                  a shell pattern or a part of it. NULL: none. Of these, and of the
+                                  others behind them, it takes those first that were added last */
     double seconds; /* stop after so long, with what is complete committed; 0: no limit */
     bool prune;     /* remove the documents whose files have gone from the folders given */
 };

@@ -27,9 +27,7 @@ struct model_stage {
     struct store_batch *batch;
     struct running running[RUN_BLOCKS];
     size_t running_count;
-    uint64_t next_id; /* documents below it were started or need nothing */
-    bool first_ones;  /* only documents that come first are started */
-    bool exhausted;   /* no further document waits */
+    struct buffer waiting; /* uint64_t: documents that are not started yet, the next one last */
     size_t batch_blocks;
     uint32_t *tokens;     /* [RUN_BLOCKS][N] */
     float *landmark_keys; /* [RUN_BLOCKS][M][G][W] */
@@ -82,9 +80,9 @@ static bool waits(const struct ingest *ingest, const struct document *document)
 }
 
 /* True for a document that is to be run before the others. */
-static bool comes_first(const struct model_stage *stage, const struct document *document)
+static bool comes_first(const struct ingest *ingest, const struct document *document)
 {
-    const struct lmk_index_options *options = stage->ingest->options;
+    const struct lmk_index_options *options = ingest->options;
     if (!options || !options->first)
         return false;
     const char *texts[] = {document->path, document->title};
@@ -95,27 +93,15 @@ static bool comes_first(const struct model_stage *stage, const struct document *
     return false;
 }
 
-/* Starts the next document in state text, if there is one: those that come first, then the others.
- */
+/* Starts the next document that waits. */
 static enum lmk_status start_document(struct model_stage *stage, struct lmk_error *error)
 {
     struct document document;
-    enum lmk_status status;
-    for (;;) {
-        status = store_next_document(stage->view, stage->next_id, &document, error);
-        if (status == LMK_NOT_FOUND && stage->first_ones) {
-            stage->first_ones = false;
-            stage->next_id = 0;
-            continue;
-        }
-        if (status)
-            break;
-        stage->next_id = document.id + 1;
-        if (waits(stage->ingest, &document) && comes_first(stage, &document) == stage->first_ones)
-            return start_running(stage, &document, error);
-    }
-    stage->exhausted = status == LMK_NOT_FOUND;
-    return stage->exhausted ? LMK_OK : status;
+    uint64_t id;
+    stage->waiting.size -= sizeof id;
+    memcpy(&id, stage->waiting.data + stage->waiting.size, sizeof id);
+    enum lmk_status status = store_document(stage->view, id, &document, error);
+    return status ? status : start_running(stage, &document, error);
 }
 
 static enum lmk_status load_tokens(struct model_stage *stage, const struct run_item *item,
@@ -148,7 +134,7 @@ static enum lmk_status plan_run(struct model_stage *stage, struct run_item items
     size_t used = 0;
     *count = 0;
     for (size_t i = 0; used < RUN_BLOCKS; i++) {
-        if (i == stage->running_count && !stage->exhausted) {
+        if (i == stage->running_count && stage->waiting.size) {
             enum lmk_status status = start_document(stage, error);
             if (status)
                 return status;
@@ -251,7 +237,7 @@ static enum lmk_status run_batches(struct model_stage *stage, struct lmk_error *
 {
     struct store *store = stage->ingest->collection->store;
     enum lmk_status status = LMK_OK, stopped = LMK_OK;
-    while (!status && !stopped && !(stage->exhausted && !stage->running_count)) {
+    while (!status && !stopped && (stage->waiting.size || stage->running_count)) {
         if ((status = store_view_begin(store, &stage->view, error)))
             break;
         if (!(status = store_batch_begin(store, &stage->batch, error))) {
@@ -294,28 +280,49 @@ static enum lmk_status check_space(const struct ingest *ingest, uint64_t needed,
                      path, (double)needed / 1e9, (double)available / 1e9);
 }
 
-/* What waits: documents in state text, and their tokens. */
-static enum lmk_status count_work(struct ingest *ingest, struct lmk_error *error)
+/* Notes what waits: documents in state text, and the tokens and the room that they will take. The
+ * newest are run first, and before them those that the caller wants first. */
+static enum lmk_status note_waiting(struct model_stage *stage, struct store_view *view,
+                                    uint64_t *bytes, struct lmk_error *error)
 {
-    struct store_view *view;
+    struct ingest *ingest = stage->ingest;
     struct document document;
+    struct buffer first_ones;
+    enum lmk_status status;
+    buffer_init(&first_ones, SIZE_MAX / 2);
+    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
+         id = document.id + 1) {
+        if (!waits(ingest, &document))
+            continue;
+        ingest->progress.documents_total++;
+        *bytes += document.block_count *
+                  store_block_bytes(store_settings(ingest->collection->store), document.tier);
+        if ((status = count_tokens(ingest, view, &document, error)) ||
+            (status = buffer_append(comes_first(ingest, &document) ? &first_ones : &stage->waiting,
+                                    &document.id, sizeof document.id, error)))
+            break;
+    }
+    if (status == LMK_NOT_FOUND)
+        status = first_ones.size
+                     ? buffer_append(&stage->waiting, first_ones.data, first_ones.size, error)
+                     : LMK_OK;
+    buffer_release(&first_ones);
+    return status;
+}
+
+static enum lmk_status plan_work(struct model_stage *stage, struct lmk_error *error)
+{
+    struct ingest *ingest = stage->ingest;
+    struct store_view *view;
+    uint64_t bytes = 0;
     enum lmk_status status = store_view_begin(ingest->collection->store, &view, error);
     if (status)
         return status;
     ingest->progress = (struct lmk_progress){.stage = "indexing"};
     ingest->stage_started = ingest_clock();
-    uint64_t needed = 0;
-    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
-         id = document.id + 1)
-        if (waits(ingest, &document)) {
-            ingest->progress.documents_total++;
-            needed += document.block_count *
-                      store_block_bytes(store_settings(ingest->collection->store), document.tier);
-            if ((status = count_tokens(ingest, view, &document, error)))
-                break;
-        }
+    status = note_waiting(stage, view, &bytes, error);
     store_view_end(view);
-    return status == LMK_NOT_FOUND ? check_space(ingest, needed, error) : status;
+    return status ? status : check_space(ingest, bytes, error);
 }
 
 static enum lmk_status allocate(struct model_stage *stage, struct lmk_error *error)
@@ -343,24 +350,31 @@ static void release(struct model_stage *stage)
     free(stage->landmark_keys);
     free(stage->keys);
     free(stage->values);
+    buffer_release(&stage->waiting);
     buffer_release(&stage->block_tokens);
     buffer_release(&stage->block_runs);
 }
 
+static enum lmk_status run_all(struct model_stage *stage, struct lmk_error *error)
+{
+    double before = ingest_clock();
+    enum lmk_status status = allocate(stage, error);
+    if (!status)
+        status = run_batches(stage, error);
+    struct lmk_index_report *report = stage->ingest->report;
+    double seconds = ingest_clock() - before;
+    report->tokens = stage->ingest->progress.tokens;
+    report->tokens_per_second = seconds > 0 ? (double)report->tokens / seconds : 0;
+    return status;
+}
+
 enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error)
 {
-    enum lmk_status status = count_work(ingest, error);
-    if (status || !ingest->progress.documents_total)
-        return status;
-    double before = ingest_clock();
-    struct model_stage stage = {.ingest = ingest,
-                                .first_ones = ingest->options && ingest->options->first};
-    if (!(status = allocate(&stage, error)))
-        status = run_batches(&stage, error);
+    struct model_stage stage = {.ingest = ingest};
+    buffer_init(&stage.waiting, SIZE_MAX / 2);
+    enum lmk_status status = plan_work(&stage, error);
+    if (!status && stage.waiting.size)
+        status = run_all(&stage, error);
     release(&stage);
-    struct lmk_index_report *report = ingest->report;
-    double seconds = ingest_clock() - before;
-    report->tokens = ingest->progress.tokens;
-    report->tokens_per_second = seconds > 0 ? (double)report->tokens / seconds : 0;
     return status;
 }

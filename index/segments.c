@@ -1,22 +1,13 @@
-#include "index/segments.h"
+#include "index/segments_internal.h"
 
-#include "index/landmarks.h"
 #include "src/model/kernels.h"
 #include "src/model/scoring.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* The most vectors of a segment: building one keeps that many in memory as float32. */
-#define SEGMENT_BLOCKS ((uint64_t)1 << 18)
-/* Fewer new blocks than these are scanned exactly instead. */
-#define SEGMENT_WORTH 256
 
 /* Open segments, by name. Names are never used again, so an open one stays right. */
 struct open_segment {
@@ -41,22 +32,20 @@ void segments_close(struct segments *segments)
 
 /* ------------------------------------------------------------------ parts */
 
-static size_t part_width(const struct model_shape *shape, uint32_t part)
+size_t segment_part_width(const struct model_shape *shape, uint32_t part)
 {
     return part == SEGMENT_JOINT ? model_landmark_width(shape) : shape->head_width;
 }
 
-/* Where the part begins in [M][G][W]. */
-static size_t part_start(const struct model_shape *shape, uint32_t part)
+size_t segment_part_start(const struct model_shape *shape, uint32_t part)
 {
     return part == SEGMENT_JOINT ? 0 : (size_t)(part - 1) * shape->head_width;
 }
 
 /* ------------------------------------------------------------------ listing and opening */
 
-/* Appends the segments of one part to `list`, in order of their blocks. */
-static enum lmk_status list_part(struct store_view *view, uint32_t part, struct buffer *list,
-                                 struct lmk_error *error)
+enum lmk_status segments_list(struct store_view *view, uint32_t part, struct buffer *list,
+                              struct lmk_error *error)
 {
     struct buffer all;
     buffer_init(&all, list->limit);
@@ -79,7 +68,7 @@ static enum lmk_status list_part(struct store_view *view, uint32_t part, struct 
     return status;
 }
 
-static char *segment_path(const struct lmk_collection *collection, const char *name)
+char *segment_path(const struct lmk_collection *collection, const char *name)
 {
     char *path;
     return asprintf(&path, "%s/landmarks/%s", collection->directory, name) < 0 ? NULL : path;
@@ -93,7 +82,7 @@ static enum lmk_status open_segment(struct lmk_collection *collection,
     if (!path)
         return error_memory(error, sizeof record->name);
     enum lmk_status status =
-        landmarks_open(index, path, part_width(&collection->model->shape, record->part),
+        landmarks_open(index, path, segment_part_width(&collection->model->shape, record->part),
                        record->size, record->hash, error);
     free(path);
     return status;
@@ -146,17 +135,17 @@ static enum lmk_status turn_query(struct search *search, struct lmk_error *error
     size_t width = model_landmark_width(shape);
     if (!(search->turned = calloc(width, sizeof(float))))
         return error_memory(error, width * sizeof(float));
-    memcpy(search->turned + part_start(shape, search->part), search->query,
-           part_width(shape, search->part) * sizeof(float));
+    memcpy(search->turned + segment_part_start(shape, search->part), search->query,
+           segment_part_width(shape, search->part) * sizeof(float));
     scoring_turn_query(shape, search->turned, search->turned);
     return LMK_OK;
 }
 
 static double score_key(const struct search *search, const float *key)
 {
-    size_t start = part_start(search->shape, search->part);
+    size_t start = segment_part_start(search->shape, search->part);
     return kernel_dot(search->turned + start, key + start,
-                      part_width(search->shape, search->part)) /
+                      segment_part_width(search->shape, search->part)) /
            sqrt(search->shape->head_width);
 }
 
@@ -235,13 +224,15 @@ static enum lmk_status search_all(struct lmk_collection *collection, struct sear
         return scan_scope(search, error);
     struct buffer list;
     buffer_init(&list, SIZE_MAX / 2);
-    enum lmk_status status = list_part(search->view, search->part, &list, error);
+    enum lmk_status status = segments_list(search->view, search->part, &list, error);
     const struct segment_record *records = (const struct segment_record *)list.data;
     uint64_t covered = 0;
     size_t count = isinf(search->effort) ? 0 : list.size / sizeof *records;
     for (size_t i = 0; !status && i < count; i++) {
         struct landmark_segment *index;
-        if (!(status = find_segment(collection, &records[i], &index, error)))
+        status = store_visit_landmarks(search->view, covered, records[i].first_block, score_block,
+                                       search, error);
+        if (!status && !(status = find_segment(collection, &records[i], &index, error)))
             status = search_segment(search, index, &records[i], wanted, error);
         covered = records[i].end_block;
     }
@@ -303,366 +294,7 @@ enum lmk_status segments_score(const struct lmk_collection *collection, struct s
     return status;
 }
 
-/* ------------------------------------------------------------------ building */
-
-struct gathering {
-    const struct model_shape *shape;
-    uint32_t part;
-    float *scratch;
-    struct buffer vectors, ids;
-};
-
-static enum lmk_status gather(void *context, uint64_t block, const float *key,
-                              struct lmk_error *error)
-{
-    struct gathering *gathering = context;
-    const struct model_shape *shape = gathering->shape;
-    scoring_rotate_landmark(shape, key, gathering->scratch);
-    enum lmk_status status =
-        buffer_append(&gathering->vectors, gathering->scratch + part_start(shape, gathering->part),
-                      part_width(shape, gathering->part) * sizeof(float), error);
-    return status ? status : buffer_append(&gathering->ids, &block, sizeof block, error);
-}
-
-/* Joint scores share a large common part. Taking the mean away changes no order within a segment,
- * and leaves what quantisation and clustering are for: the differences. */
-static void subtract_mean(float *vectors, size_t count, size_t width)
-{
-    for (size_t i = 0; i < width; i++) {
-        double sum = 0;
-        for (size_t row = 0; row < count; row++)
-            sum += vectors[row * width + i];
-        for (size_t row = 0; row < count; row++)
-            vectors[row * width + i] -= (float)(sum / (double)count);
-    }
-}
-
-static void name_segment(struct segment_record *record, uint64_t batches)
-{
-    int used = record->part == SEGMENT_JOINT
-                   ? snprintf(record->name, sizeof record->name, "joint")
-                   : snprintf(record->name, sizeof record->name, "head%" PRIu32, record->part);
-    snprintf(record->name + used, sizeof record->name - (size_t)used,
-             "-%" PRIx64 "-%" PRIx64 "-%" PRIx64 ".faiss", record->first_block, record->end_block,
-             batches);
-}
-
-/* Writes the file of the segment over the blocks of `record`; no vectors: vector_count stays 0 and
- * no file is made. */
-static enum lmk_status write_segment(struct lmk_collection *collection, struct store_view *view,
-                                     const char *ann, struct segment_record *record,
-                                     struct lmk_error *error)
-{
-    const struct model_shape *shape = &collection->model->shape;
-    size_t width = part_width(shape, record->part);
-    struct gathering gathering = {
-        shape, record->part, malloc(model_landmark_width(shape) * sizeof(float)), {0}, {0}};
-    buffer_init(&gathering.vectors, SIZE_MAX / 2);
-    buffer_init(&gathering.ids, SIZE_MAX / 2);
-    enum lmk_status status = LMK_OK;
-    if (!gathering.scratch)
-        status = error_memory(error, model_landmark_width(shape) * sizeof(float));
-    else
-        status = store_visit_landmarks(view, record->first_block, record->end_block, gather,
-                                       &gathering, error);
-    record->vector_count = gathering.ids.size / sizeof(uint64_t);
-    if (!status && record->vector_count) {
-        char *path = segment_path(collection, record->name);
-        if (ann[0])
-            snprintf(record->factory, sizeof record->factory, "%s", ann);
-        else
-            landmarks_default_factory(record->vector_count, record->factory);
-        subtract_mean((float *)gathering.vectors.data, record->vector_count, width);
-        status = !path
-                     ? error_memory(error, sizeof record->name)
-                     : landmarks_build(path, record->factory, (const float *)gathering.vectors.data,
-                                       (const uint64_t *)gathering.ids.data, record->vector_count,
-                                       width, &record->size, record->hash, error);
-        free(path);
-    }
-    free(gathering.scratch);
-    buffer_release(&gathering.vectors);
-    buffer_release(&gathering.ids);
-    return status;
-}
-
-/* Removes files that no record names: of merged segments, and of a run that was killed before it
- * committed. Done before the next build and not right after a merge, as a reader may hold an older
- * view. */
-static enum lmk_status remove_stale_files(struct lmk_collection *collection,
-                                          struct store_view *view, struct lmk_error *error)
-{
-    struct buffer list;
-    buffer_init(&list, SIZE_MAX / 2);
-    enum lmk_status status = store_segments(view, &list, error);
-    const struct segment_record *records = (const struct segment_record *)list.data;
-    char *folder = collection_join(collection->directory, "landmarks");
-    DIR *directory = status || !folder ? NULL : opendir(folder);
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        bool named = entry->d_name[0] == '.';
-        for (size_t i = 0; !named && i < list.size / sizeof *records; i++)
-            named = !strcmp(records[i].name, entry->d_name);
-        if (!named)
-            unlinkat(dirfd(directory), entry->d_name, 0);
-    }
-    if (directory)
-        closedir(directory);
-    free(folder);
-    buffer_release(&list);
-    return status;
-}
-
-/* The end of the blocks that are sure to have landmarks: documents are indexed in order of their
- * ids. */
-static enum lmk_status ready_end(struct store_view *view, uint64_t *end, struct lmk_error *error)
-{
-    struct store_counts counts;
-    enum lmk_status status = store_counts(view, &counts, error);
-    if (status)
-        return status;
-    *end = counts.next_block;
-    struct document document;
-    for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
-         id = document.id + 1)
-        if (document.state == DOCUMENT_TEXT) {
-            *end = document.first_block;
-            return LMK_OK;
-        }
-    return status == LMK_NOT_FOUND ? LMK_OK : status;
-}
-
-/* What is to be done: `first` is where the new segments start, and from `kept` on the old records
- * are replaced. A merge takes in neighbours up to twice as large as what is new, so that a block is
- * moved only log(n) times. */
-static uint64_t plan_merge(const struct segment_record *records, size_t count, uint64_t end,
-                           size_t *kept)
-{
-    uint64_t first = count ? records[count - 1].end_block : 0;
-    *kept = count;
-    while (*kept && records[*kept - 1].vector_count <= 2 * (end - first) &&
-           end - records[*kept - 1].first_block <= SEGMENT_BLOCKS)
-        first = records[--*kept].first_block;
-    return first;
-}
-
-/* How many segments, from the first on, still have their files, whole by their sizes. */
-static size_t count_present(const struct lmk_collection *collection,
-                            const struct segment_record *records, size_t count)
-{
-    size_t present = 0;
-    for (bool there = true; there && present < count; present += there) {
-        struct stat information;
-        char *path = segment_path(collection, records[present].name);
-        there = path && !stat(path, &information) &&
-                (uint64_t)information.st_size == records[present].size;
-        free(path);
-    }
-    return present;
-}
-
-static enum lmk_status commit_segment(struct store *store, const struct segment_record *record,
-                                      const struct segment_record *replaced, size_t replaced_count,
-                                      struct lmk_error *error)
-{
-    struct store_batch *batch;
-    enum lmk_status status = store_batch_begin(store, &batch, error);
-    if (status)
-        return status;
-    for (size_t i = 0; !status && i < replaced_count; i++)
-        status = store_remove_segment(batch, replaced[i].name, error);
-    if (!status && record->vector_count)
-        status = store_put_segment(batch, record, error);
-    if (!status)
-        return store_commit(batch, error);
-    store_abort(batch);
-    return status;
-}
-
-/* Moves `first` on to a block that a document has, or to `end`: where many documents were removed,
- * nothing is to be built. `next_id`: documents below it end before. */
-static enum lmk_status skip_gap(struct store_view *view, uint64_t *next_id, uint64_t *first,
-                                uint64_t end, struct lmk_error *error)
-{
-    struct document document;
-    enum lmk_status status;
-    while (!(status = store_next_document(view, *next_id, &document, error))) {
-        if (document.first_block + document.block_count > *first) {
-            if (document.first_block > *first)
-                *first = document.first_block < end ? document.first_block : end;
-            return LMK_OK;
-        }
-        *next_id = document.id + 1;
-    }
-    *first = end;
-    return status == LMK_NOT_FOUND ? LMK_OK : status;
-}
-
-static enum lmk_status build_over(struct lmk_collection *collection, struct store_view *view,
-                                  uint32_t part, struct lmk_error *error)
-{
-    const char *ann = store_settings(collection->store)->ann;
-    uint64_t end = 0, next_id = 0;
-    struct store_counts counts;
-    struct buffer list;
-    buffer_init(&list, SIZE_MAX / 2);
-    enum lmk_status status = remove_stale_files(collection, view, error);
-    if (!status && !(status = ready_end(view, &end, error)) &&
-        !(status = store_counts(view, &counts, error)))
-        status = list_part(view, part, &list, error);
-    const struct segment_record *records = (const struct segment_record *)list.data;
-    size_t count = list.size / sizeof *records, kept;
-    size_t present = count_present(collection, records, count);
-    uint64_t covered = present ? records[present - 1].end_block : 0;
-    if (!status && (end >= covered + SEGMENT_WORTH || present < count)) {
-        uint64_t first = plan_merge(records, present, end, &kept);
-        while (!status && first < end) {
-            if (count == kept &&
-                ((status = skip_gap(view, &next_id, &first, end, error)) || first == end))
-                break;
-            struct segment_record record = {.part = part, .first_block = first};
-            record.end_block = end - first < SEGMENT_BLOCKS ? end : first + SEGMENT_BLOCKS;
-            name_segment(&record, counts.batches);
-            if (!(status = write_segment(collection, view, ann, &record, error)))
-                status =
-                    commit_segment(collection->store, &record, records + kept, count - kept, error);
-            count = kept;
-            first = record.end_block;
-        }
-    }
-    buffer_release(&list);
-    return status;
-}
-
-enum lmk_status segments_build(struct lmk_collection *collection, uint32_t part,
-                               struct lmk_error *error)
-{
-    struct store_view *view;
-    enum lmk_status status = collection_needs_write(collection, error);
-    if (status || (status = store_view_begin(collection->store, &view, error)))
-        return status;
-    status = build_over(collection, view, part, error);
-    store_view_end(view);
-    return status;
-}
-
-/* ------------------------------------------------------------------ building anew */
-
-/* The end of a segment that begins at `first`: whole documents as far as their blocks fit. */
-static enum lmk_status range_end(struct store_view *view, uint64_t *next_id, uint64_t first,
-                                 uint64_t ready, uint64_t *end, struct lmk_error *error)
-{
-    struct document document;
-    uint64_t blocks = 0;
-    enum lmk_status status;
-    *end = first;
-    while (!(status = store_next_document(view, *next_id, &document, error))) {
-        uint64_t document_end = document.first_block + document.block_count;
-        if (document.first_block >= ready)
-            break;
-        if (blocks && blocks + document.block_count > SEGMENT_BLOCKS)
-            return LMK_OK;
-        uint64_t start = document.first_block > first ? document.first_block : first;
-        if (document_end - start > SEGMENT_BLOCKS) {
-            *end = start + SEGMENT_BLOCKS; /* the document goes on in the next segment */
-            return LMK_OK;
-        }
-        blocks += document_end - start;
-        *end = document_end;
-        *next_id = document.id + 1;
-    }
-    *end = ready;
-    return status == LMK_NOT_FOUND ? LMK_OK : status;
-}
-
-static enum lmk_status rebuild_part(struct lmk_collection *collection, struct store_view *view,
-                                    const char *ann, uint32_t part, struct buffer *made,
-                                    struct lmk_error *error)
-{
-    struct store_counts counts;
-    uint64_t ready, next_id = 0, first = 0;
-    enum lmk_status status = ready_end(view, &ready, error);
-    if (!status)
-        status = store_counts(view, &counts, error);
-    while (!status && first < ready) {
-        struct segment_record record = {.part = part, .first_block = first};
-        if ((status = range_end(view, &next_id, first, ready, &record.end_block, error)))
-            break;
-        if (record.end_block == ready && ready - first < SEGMENT_WORTH)
-            break;
-        first = record.end_block;
-        name_segment(&record, counts.batches);
-        if (!(status = write_segment(collection, view, ann, &record, error)) && record.vector_count)
-            status = buffer_append(made, &record, sizeof record, error);
-    }
-    return status;
-}
-
-/* True if a part has segments before the record at `index`. */
-static bool part_is_known(const struct segment_record *records, size_t index)
-{
-    for (size_t i = 0; i < index; i++)
-        if (records[i].part == records[index].part)
-            return true;
-    return false;
-}
-
-static enum lmk_status replace_all(struct store *store, const char *ann, const struct buffer *old,
-                                   const struct buffer *made, struct lmk_error *error)
-{
-    const struct segment_record *gone = (const struct segment_record *)old->data,
-                                *records = (const struct segment_record *)made->data;
-    struct store_batch *batch;
-    enum lmk_status status = store_batch_begin(store, &batch, error);
-    if (status)
-        return status;
-    for (size_t i = 0; !status && i < old->size / sizeof *gone; i++)
-        status = store_remove_segment(batch, gone[i].name, error);
-    for (size_t i = 0; !status && i < made->size / sizeof *records; i++)
-        status = store_put_segment(batch, &records[i], error);
-    if (!status)
-        status = store_set_ann(batch, ann, error);
-    if (!status)
-        return store_commit(batch, error);
-    store_abort(batch);
-    return status;
-}
-
-static enum lmk_status rebuild_all(struct lmk_collection *collection, struct store_view *view,
-                                   const char *ann, struct lmk_error *error)
-{
-    struct buffer old, made;
-    buffer_init(&old, SIZE_MAX / 2);
-    buffer_init(&made, SIZE_MAX / 2);
-    enum lmk_status status = remove_stale_files(collection, view, error);
-    if (!status)
-        status = store_segments(view, &old, error);
-    const struct segment_record *records = (const struct segment_record *)old.data;
-    if (!status)
-        status = rebuild_part(collection, view, ann, SEGMENT_JOINT, &made, error);
-    for (size_t i = 0; !status && i < old.size / sizeof *records; i++)
-        if (records[i].part != SEGMENT_JOINT && !part_is_known(records, i))
-            status = rebuild_part(collection, view, ann, records[i].part, &made, error);
-    if (!status)
-        status = replace_all(collection->store, ann, &old, &made, error);
-    buffer_release(&old);
-    buffer_release(&made);
-    return status;
-}
-
-enum lmk_status segments_rebuild(struct lmk_collection *collection, const char *ann,
-                                 struct lmk_error *error)
-{
-    struct store_view *view;
-    enum lmk_status status = collection_needs_model(collection, error);
-    if (status || (status = collection_needs_write(collection, error)) ||
-        (status = store_view_begin(collection->store, &view, error)))
-        return status;
-    char chosen[sizeof store_settings(collection->store)->ann];
-    snprintf(chosen, sizeof chosen, "%s", ann ? ann : store_settings(collection->store)->ann);
-    status = rebuild_all(collection, view, chosen, error);
-    store_view_end(view);
-    return status;
-}
+/* ------------------------------------------------------------------ verifying */
 
 enum lmk_status segments_verify(struct lmk_collection *collection, struct store_view *view,
                                 void (*problem)(void *context, const char *sentence), void *context,

@@ -776,6 +776,48 @@ static void test_limit(void **state)
     free(prose);
 }
 
+/* A reader finds the document by its landmarks. */
+static void check_found(const char *name, uint64_t id)
+{
+    struct lmk_search_options options = lmk_search_defaults();
+    struct lmk_results *results;
+    struct lmk_error error;
+    struct lmk_collection *collection = scratch_reader(name, model);
+    bool found = false;
+    options.mode = LMK_LANDMARK;
+    must(lmk_search(collection, "abc", &options, &results, &error), &error);
+    for (size_t i = 0; i < results->count; i++)
+        found |= results->passages[i].document == id;
+    assert_true(found);
+    lmk_results_free(results);
+    lmk_collection_close(collection);
+}
+
+/* What was added or changed last is run first, and can be found while the others wait. */
+static void test_newest_first(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"order/a.txt", "order/b.txt", "order/c.txt"};
+    const struct lmk_index_options stopping = {.progress = stop_after_one};
+    struct lmk_index_report report;
+    for (size_t i = 0; i < 4; i++) {
+        char *prose = scratch_prose(40 + i, 400);
+        scratch_write_text(names[i % 3], prose);
+        free(prose);
+        if (i < 2) /* the third comes in the first run, and the first as another in the second */
+            continue;
+        assert_int_equal(index_books("newest.lmk", &stopping, &report), LMK_INTERRUPTED);
+        assert_int_equal(report.documents, 1);
+        assert_int_equal(state_of("newest.lmk", 2), DOCUMENT_TEXT);
+        assert_int_equal(state_of("newest.lmk", i + 1), DOCUMENT_READY);
+        check_found("newest.lmk", i + 1);
+    }
+    assert_int_equal(index_books("newest.lmk", NULL, &report), LMK_OK);
+    assert_int_equal(report.documents, 1);
+    for (uint64_t id = 2; id <= 4; id++)
+        check_found("newest.lmk", id);
+}
+
 static void test_misuse(void **state)
 {
     (void)state;
@@ -822,6 +864,7 @@ int main(void)
         TEST(test_becoming_a_copy),
         TEST(test_interrupted),
         TEST(test_first),
+        TEST(test_newest_first),
         TEST(test_limit),
         TEST(test_unreadable_files),
         TEST(test_misuse),

@@ -73,6 +73,23 @@ static size_t add_text(struct mirror *mirror, size_t blocks)
     return index;
 }
 
+/* What the model computes of a document is in the store. */
+static void put_landmarks(struct mirror *mirror, size_t index)
+{
+    const struct document *document = &mirror->documents[index];
+    size_t width = model_landmark_width(&tiny_model->shape);
+    struct store_batch *batch;
+    struct lmk_error error;
+    must(store_batch_begin(mirror->collection->store, &batch, &error), &error);
+    must(store_put_blocks(batch, document, document->first_block, document->block_count,
+                          mirror->keys + document->first_block * width, NULL, NULL, &error),
+         &error);
+    must(store_set_state(batch, document->id, DOCUMENT_LANDMARKS, &error), &error);
+    must(store_commit(batch, &error), &error);
+    for (size_t b = 0; b < document->block_count; b++)
+        mirror->findable[document->first_block + b] = true;
+}
+
 /* Landmarks share a large part, as those of a real model do. */
 static void add_landmarks(struct mirror *mirror, size_t index)
 {
@@ -84,17 +101,22 @@ static void add_landmarks(struct mirror *mirror, size_t index)
           *own = random_normals(&mirror->random, count * width, 1);
     for (size_t i = 0; i < count * width; i++)
         keys[i] = common[i % width] + own[i];
+    put_landmarks(mirror, index);
+    free(common);
+    free(own);
+}
+
+/* The document waits for the model again. */
+static void forget_landmarks(struct mirror *mirror, size_t index)
+{
+    const struct document *document = &mirror->documents[index];
     struct store_batch *batch;
     struct lmk_error error;
     must(store_batch_begin(mirror->collection->store, &batch, &error), &error);
-    must(store_put_blocks(batch, document, document->first_block, count, keys, NULL, NULL, &error),
-         &error);
-    must(store_set_state(batch, document->id, DOCUMENT_LANDMARKS, &error), &error);
+    must(store_forget_blocks(batch, document->id, &error), &error);
     must(store_commit(batch, &error), &error);
-    for (size_t b = 0; b < count; b++)
-        mirror->findable[document->first_block + b] = true;
-    free(common);
-    free(own);
+    for (size_t b = 0; b < document->block_count; b++)
+        mirror->findable[document->first_block + b] = false;
 }
 
 static size_t add_document(struct mirror *mirror, size_t blocks)
@@ -265,40 +287,45 @@ static void test_removal(void **state)
     mirror_close(&mirror);
 }
 
-/* Segments neither overlap nor leave a findable block out between them. */
-static void check_cover(struct mirror *mirror, uint64_t *end)
+struct cover {
+    uint64_t end;               /* of the last segment */
+    size_t segments, uncovered; /* findable blocks that lie in none */
+};
+
+/* Segments do not overlap, and hold as many blocks as can be found in them. */
+static struct cover check_cover(struct mirror *mirror)
 {
-    struct segment_record records[64];
-    size_t count = list_segments(mirror, SEGMENT_JOINT, records, 64);
-    int covered[MOST_BLOCKS] = {0};
-    *end = 0;
-    for (size_t i = 0; i < count; i++) {
+    struct segment_record records[MOST_DOCUMENTS];
+    bool covered[MOST_BLOCKS] = {false};
+    struct cover cover = {.segments =
+                              list_segments(mirror, SEGMENT_JOINT, records, MOST_DOCUMENTS)};
+    for (size_t i = 0; i < cover.segments; i++) {
         uint64_t findable = 0;
         for (uint64_t b = records[i].first_block; b < records[i].end_block; b++) {
-            covered[b]++;
+            assert_false(covered[b]);
+            covered[b] = true;
             findable += mirror->findable[b];
         }
         assert_true(records[i].vector_count >= findable);
-        if (records[i].end_block > *end)
-            *end = records[i].end_block;
+        if (records[i].end_block > cover.end)
+            cover.end = records[i].end_block;
     }
-    for (uint64_t b = 0; b < *end; b++)
-        assert_true(covered[b] == 1 || (!covered[b] && !mirror->findable[b]));
+    for (size_t b = 0; b < mirror->blocks; b++)
+        cover.uncovered += mirror->findable[b] && !covered[b];
+    return cover;
 }
 
 static void test_growth(void **state)
 {
     (void)state;
     struct mirror mirror;
-    uint64_t end;
     mirror_open(&mirror, "growth.lmk", NULL);
     for (size_t i = 0; i < 14; i++) {
         add_document(&mirror, 20 + 60 * (i % 5));
         if (i == 5 || i == 9)
             remove_document(&mirror, i - 3);
         build(&mirror, SEGMENT_JOINT);
-        check_cover(&mirror, &end);
-        assert_true(mirror.blocks - end < 256); /* what is scanned */
+        assert_true(check_cover(&mirror).uncovered < 256); /* what is scanned */
         check_searches(&mirror, SEGMENT_JOINT);
     }
     /* As another process finds it. */
@@ -308,27 +335,109 @@ static void test_growth(void **state)
     mirror_close(&mirror);
 }
 
-/* A document that has no landmarks yet when segments are built is found once it has them. */
+/* Documents that wait when segments are built are found once they have landmarks, and what lies
+ * behind them does not wait for them. */
 static void test_waiting_documents(void **state)
 {
     (void)state;
     struct mirror mirror;
-    uint64_t end;
     mirror_open(&mirror, "waiting.lmk", NULL);
     add_document(&mirror, 300);
     size_t waiting = add_text(&mirror, 280), last = add_text(&mirror, 20);
+    add_document(&mirror, 260);
     build(&mirror, SEGMENT_JOINT);
-    check_cover(&mirror, &end);
-    assert_int_equal(end, 300);
+    struct cover cover = check_cover(&mirror);
+    assert_int_equal(cover.segments, 2);
+    assert_int_equal(cover.uncovered, 0);
     check_searches(&mirror, SEGMENT_JOINT);
     add_landmarks(&mirror, waiting);
     check_searches(&mirror, SEGMENT_JOINT);
-    build(&mirror, SEGMENT_JOINT);
-    check_cover(&mirror, &end);
-    assert_int_equal(end, 580);
+    build(&mirror, SEGMENT_JOINT); /* the one before takes it in */
+    cover = check_cover(&mirror);
+    assert_int_equal(cover.segments, 2);
+    assert_int_equal(cover.uncovered, 0);
     check_searches(&mirror, SEGMENT_JOINT);
     add_landmarks(&mirror, last);
     check_searches(&mirror, SEGMENT_JOINT);
+    build(&mirror, SEGMENT_JOINT);
+    assert_int_equal(check_cover(&mirror).uncovered, 20);
+    mirror_close(&mirror);
+}
+
+/* The newest documents become ready first: segments grow towards older ones, and stay few. */
+static void test_newest_first(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    mirror_open(&mirror, "newest.lmk", NULL);
+    for (size_t i = 0; i < 20; i++)
+        add_text(&mirror, 40 + 60 * (i % 5));
+    for (size_t i = 20; i-- > 0;) {
+        add_landmarks(&mirror, i);
+        build(&mirror, SEGMENT_JOINT);
+        struct cover cover = check_cover(&mirror);
+        assert_true(cover.segments <= 3);
+        assert_true(cover.uncovered < 256);
+        if (i % 4 == 0)
+            check_searches(&mirror, SEGMENT_JOINT);
+    }
+    mirror_close(&mirror);
+}
+
+/* A document of a segment that is computed again is found with the rest, whatever is built while it
+ * waits. */
+static void test_computed_again(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    mirror_open(&mirror, "again.lmk", NULL);
+    add_document(&mirror, 200);
+    size_t again = add_document(&mirror, 100);
+    add_document(&mirror, 50);
+    build(&mirror, SEGMENT_JOINT);
+    forget_landmarks(&mirror, again);
+    add_document(&mirror, 300);
+    build(&mirror, SEGMENT_JOINT);
+    assert_int_equal(check_cover(&mirror).segments, 2);
+    check_searches(&mirror, SEGMENT_JOINT);
+    put_landmarks(&mirror, again);
+    check_searches(&mirror, SEGMENT_JOINT);
+    mirror_close(&mirror);
+}
+
+/* Any order of everything that happens to documents. */
+static void test_any_order(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    enum { NONE, WAITS, READY, AGAIN } states[MOST_DOCUMENTS] = {NONE};
+    mirror_open(&mirror, "any.lmk", NULL);
+    struct random_source *random = &mirror.random;
+    for (size_t round = 0; round < 150; round++) {
+        size_t any = mirror.document_count ? random_below(random, (uint32_t)mirror.document_count)
+                                           : MOST_DOCUMENTS - 1;
+        uint32_t what = random_below(random, 10);
+        if (what < 3 && mirror.document_count < MOST_DOCUMENTS - 1 &&
+            mirror.blocks + 200 <= MOST_BLOCKS)
+            states[add_text(&mirror, 1 + random_below(random, 200))] = WAITS;
+        else if (what < 8 && states[any] == WAITS) {
+            add_landmarks(&mirror, any);
+            states[any] = READY;
+        } else if (what < 8 && states[any] == AGAIN) {
+            put_landmarks(&mirror, any);
+            states[any] = READY;
+        } else if (what == 8 && states[any] == READY) {
+            forget_landmarks(&mirror, any);
+            states[any] = AGAIN;
+        } else if (what == 9 && states[any] != NONE && round % 3 == 0) {
+            remove_document(&mirror, any);
+            states[any] = NONE;
+        } else
+            build(&mirror, SEGMENT_JOINT);
+        check_cover(&mirror);
+        if (round % 5 == 0)
+            check_searches(&mirror, SEGMENT_JOINT);
+    }
     mirror_close(&mirror);
 }
 
@@ -485,6 +594,32 @@ static void test_damaged_file(void **state)
     mirror_close(&mirror);
 }
 
+/* A segment whose file has gone is built again from the landmarks. */
+static void test_missing_file(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct segment_record records[2];
+    char name[256];
+    mirror_open(&mirror, "missing.lmk", NULL);
+    add_document(&mirror, 700);
+    build(&mirror, SEGMENT_JOINT);
+    add_document(&mirror, 300); /* too few to take in the first */
+    build(&mirror, SEGMENT_JOINT);
+    assert_int_equal(list_segments(&mirror, SEGMENT_JOINT, records, 2), 2);
+    for (size_t round = 0; round < 2; round++) {
+        snprintf(name, sizeof name, "missing.lmk/generation-000001/landmarks/%s", records[0].name);
+        char *path = scratch_path(name);
+        assert_int_equal(remove(path), 0);
+        free(path);
+        build(&mirror, SEGMENT_JOINT);
+        check_searches(&mirror, SEGMENT_JOINT);
+        assert_int_equal(check_cover(&mirror).uncovered, 0);
+        list_segments(&mirror, SEGMENT_JOINT, records, 2);
+    }
+    mirror_close(&mirror);
+}
+
 static void test_reading_only(void **state)
 {
     (void)state;
@@ -504,11 +639,15 @@ int main(void)
         cmocka_unit_test(test_removal),
         cmocka_unit_test(test_growth),
         cmocka_unit_test(test_waiting_documents),
+        cmocka_unit_test(test_newest_first),
+        cmocka_unit_test(test_computed_again),
+        cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_reader_during_merge),
         cmocka_unit_test(test_approximate),
         cmocka_unit_test(test_effort),
         cmocka_unit_test(test_refused_factory),
         cmocka_unit_test(test_damaged_file),
+        cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_reading_only),
     };
     return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);

@@ -1,0 +1,35 @@
+/* What the files of the landmark segments share.
+ *
+ *   segments.c         listing, opening, searching, checking
+ *   segments_plan.c    over which blocks segments are built
+ *   segments_build.c   building them
+ */
+#ifndef INDEX_SEGMENTS_INTERNAL_H
+#define INDEX_SEGMENTS_INTERNAL_H
+
+#include "index/landmarks.h"
+#include "index/segments.h"
+
+/* Values of one landmark in the part, and where they begin in [M][G][W]. */
+size_t segment_part_width(const struct model_shape *shape, uint32_t part);
+size_t segment_part_start(const struct model_shape *shape, uint32_t part);
+
+/* Appends the segments of one part (struct segment_record) to `list`, in order of their blocks. */
+enum lmk_status segments_list(struct store_view *view, uint32_t part, struct buffer *list,
+                              struct lmk_error *error);
+
+/* The path of a segment's file, the caller's to free; NULL: out of memory. */
+char *segment_path(const struct lmk_collection *collection, const char *name);
+
+/* Block numbers between which no document waits for the model. */
+struct stretch {
+    uint64_t first, end;
+    uint64_t blocks; /* of the documents that are there */
+};
+
+/* Appends to `stretches` (struct stretch) what segments are to be built over, given those that are
+ * there, in order. A stretch takes the place of the segments that lie within it. */
+enum lmk_status segments_plan(struct store_view *view, const struct segment_record *records,
+                              size_t count, struct buffer *stretches, struct lmk_error *error);
+
+#endif
