@@ -57,9 +57,10 @@ const struct option_row option_rows[] = {
      "http://localhost:8080/v1; \"\": none"},
     {OPTION_READER_MODEL, "reader-model", "NAME", "ask ", "its model, where it has several"},
     {OPTION_READER_WAIT, "reader-wait", "SECONDS", "ask ", "how long it may be silent (120)"},
-    {'K', "kv", "TIER", "index eval retrieval qa passkey needle ",
+    {'K', "kv", "TIER", "index eval retrieval qa passkey needle perplexity ",
      "how keys and values of what is added are kept: q8_0 (default), q4_0, f16, or none, which ask "
-     "computes again; of a new collection, the default from then on"},
+     "computes again; of a new collection, the default from then on; perplexity: how memory reads "
+     "them, none: as computed"},
     {'A', "ann", "FACTORY", "index reindex eval retrieval qa passkey needle ",
      "the FAISS index, of a new collection or a rebuilt one (default: auto, by size)"},
     {'R', "repair", NULL, "verify ", "make again what is damaged and can be: all but texts"},
@@ -359,7 +360,7 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
         if (found < 0 || (size_t)found >= sizeof tier_values / sizeof tier_values[0])
             return false;
         arguments->tier = tier_values[found];
-        arguments->tier_given = true;
+        arguments->tier_name = text;
         return true;
     case 'T':
         arguments->temperature = strtof(text, &end);

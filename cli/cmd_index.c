@@ -92,7 +92,7 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
     struct lmk_index_options options = {.progress = progress_index,
                                         .context = &display,
                                         .skipped = progress_skipped,
-                                        .tier = arguments->tier_given ? &arguments->tier : NULL,
+                                        .tier = arguments->tier_name ? &arguments->tier : NULL,
                                         .first = arguments->first,
                                         .seconds = arguments->seconds,
                                         .prune = arguments->prune};

@@ -54,9 +54,9 @@ static enum lmk_status print(const struct arguments *arguments, const struct ses
     if (report->out_of_time)
         puts("The time was up. The same command goes on from there; until it is done, the "
              "collection is as it was.");
-    printf("%llu documents indexed: %s tokens in %.1f s, %s tokens/s; the collection is of the "
+    printf("%s indexed: %s tokens in %.1f s, %s tokens/s; the collection is of the "
            "model %s, in %s.\n",
-           (unsigned long long)report->documents, progress_grouped(report->tokens, tokens),
+           output_count(report->documents, "document"), progress_grouped(report->tokens, tokens),
            report->seconds, progress_grouped((uint64_t)report->tokens_per_second, speed),
            info.model_name, info.generation);
     return LMK_OK;

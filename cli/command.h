@@ -40,7 +40,7 @@ struct arguments {
     enum lmk_mode mode;
     enum lmk_granularity granularity;
     enum lmk_tier tier;
-    bool tier_given;
+    const char *tier_name; /* NULL: none was given */
     const char *ann;   /* NULL: not given; "": by size */
     const char *from;  /* the model of the collection before, or NULL */
     const char *first; /* NULL: in order */

@@ -81,19 +81,25 @@ LMK_API void lmk_model_close(struct lmk_model *model); /* NULL is fine */
 LMK_API const char *lmk_model_name(const struct lmk_model *model);
 LMK_API bool lmk_model_can_answer(const struct lmk_model *model);
 
+/* How the keys and values of a document's blocks are kept. None: only landmarks and text; what an
+ * answer reads is computed again. */
+enum lmk_tier { LMK_TIER_NONE = 0, LMK_TIER_F16 = 1, LMK_TIER_Q4_0 = 2, LMK_TIER_Q8_0 = 8 };
+
 /* How well a model predicts texts when it sees some of what stands before. */
 struct lmk_scorer;
 
 /* What a row of a memory layer sees before its own block: the blocks that hold, with its own, the
  * `local` tokens of the local context (rounded up to whole blocks, at least its own), and of the
  * `far` blocks before these the `best` whose landmarks score highest, chosen by each head of each
- * row for itself. The other layers see their window as always. */
+ * row for itself, with keys and values as `tier` keeps them (LMK_TIER_NONE: as they were computed).
+ * The other layers see their window as always. */
 struct lmk_scorer_options {
     size_t local, far, best;
+    enum lmk_tier tier;
 };
 
 /* `options` NULL: the model's own reach, all of it. The model must stay open. Errors: LMK_USAGE
- * (more than 65,536 blocks), LMK_MEMORY. */
+ * (more than 65,536 blocks, a tier that does not fit the model), LMK_MEMORY. */
 LMK_API enum lmk_status lmk_scorer_open(struct lmk_scorer **scorer, const struct lmk_model *model,
                                         const struct lmk_scorer_options *options,
                                         struct lmk_error *error);
@@ -111,10 +117,6 @@ LMK_API enum lmk_status lmk_score_text(struct lmk_scorer *scorer, const char *te
 /* ------------------------------------------------------------------ collection */
 
 struct lmk_collection;
-
-/* How the keys and values of a document's blocks are kept. None: only landmarks and text; what an
- * answer reads is computed again. */
-enum lmk_tier { LMK_TIER_NONE = 0, LMK_TIER_F16 = 1, LMK_TIER_Q4_0 = 2, LMK_TIER_Q8_0 = 8 };
 
 struct lmk_open_options {
     bool write;         /* take the writer's lock */

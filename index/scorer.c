@@ -1,4 +1,5 @@
 /* lmk_score_text: stretches of a text through all layers of the model. */
+#include "index/store_extents.h"
 #include "src/base/buffer.h"
 #include "src/model/indexer.h"
 #include "src/text/normalise.h"
@@ -17,10 +18,14 @@ static struct indexer_sight sight_of(const struct model_shape *shape,
                                      const struct lmk_scorer_options *options)
 {
     if (!options)
-        return (struct indexer_sight){shape->reach, 0, 0};
+        return (struct indexer_sight){.near = shape->reach};
     size_t blocks =
         options->local / shape->block_tokens + (options->local % shape->block_tokens != 0);
-    return (struct indexer_sight){blocks ? blocks - 1 : 0, options->far, options->best};
+    return (struct indexer_sight){
+        .near = blocks ? blocks - 1 : 0,
+        .far = options->far,
+        .best = options->best,
+        .far_type = options->tier == LMK_TIER_NONE ? TENSOR_F32 : tier_type(options->tier)};
 }
 
 enum lmk_status lmk_scorer_open(struct lmk_scorer **scorer, const struct lmk_model *model,
@@ -31,12 +36,15 @@ enum lmk_status lmk_scorer_open(struct lmk_scorer **scorer, const struct lmk_mod
     if (sight.near > MOST_SEEN || sight.far > MOST_SEEN)
         return error_set(error, LMK_USAGE, "A row can see %d blocks before its own, not more.",
                          MOST_SEEN);
+    enum lmk_status status =
+        options ? tier_check(options->tier, model->shape.head_width, error) : LMK_OK;
+    if (status)
+        return status;
     struct lmk_scorer *opened = calloc(1, sizeof *opened);
     if (!opened)
         return error_memory(error, sizeof *opened);
     opened->model = model;
-    enum lmk_status status =
-        indexer_open_scoring(&opened->indexer, model, RUN_BLOCKS, &sight, error);
+    status = indexer_open_scoring(&opened->indexer, model, RUN_BLOCKS, &sight, error);
     if (status)
         free(opened);
     else

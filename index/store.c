@@ -198,12 +198,7 @@ static enum lmk_status settings_check(const struct store_settings *settings,
                          "vocabulary of %u.",
                          settings->block_tokens, settings->memory_layers, settings->kv_heads,
                          settings->head_width, settings->vocabulary);
-    if (!tier_fits(settings->tier, settings->head_width))
-        return error_set(error, LMK_USAGE,
-                         "Heads of width %u cannot be stored in quantised blocks of 32 values: "
-                         "choose the tier f16 (--kv f16).",
-                         settings->head_width);
-    return LMK_OK;
+    return tier_check(settings->tier, settings->head_width, error);
 }
 
 static int put_record(struct store *store, MDB_txn *txn, const char *key,

@@ -320,12 +320,11 @@ static enum lmk_status check_new_document(struct store_batch *batch,
         counts->next_document == UINT64_MAX)
         return error_set(error, LMK_USAGE, "The store in %s has used up its numbers.",
                          batch->view.store->directory);
-    if (!tier_fits(document->tier, batch->view.store->settings.head_width))
-        return error_set(error, LMK_USAGE,
-                         "Heads of width %u cannot be stored in quantised blocks of 32 values: "
-                         "choose the tier f16 (--kv f16).",
-                         batch->view.store->settings.head_width);
-    enum lmk_status status = store_document_by_hash(&batch->view, document->hash, &other, error);
+    enum lmk_status status =
+        tier_check(document->tier, batch->view.store->settings.head_width, error);
+    if (status)
+        return status;
+    status = store_document_by_hash(&batch->view, document->hash, &other, error);
     if (status == LMK_NOT_FOUND)
         return LMK_OK;
     if (status)

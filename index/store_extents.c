@@ -43,6 +43,16 @@ bool tier_fits(enum lmk_tier tier, uint32_t head_width)
     return tier == LMK_TIER_NONE || rows_fit(tier_type(tier), head_width);
 }
 
+enum lmk_status tier_check(enum lmk_tier tier, uint32_t head_width, struct lmk_error *error)
+{
+    return tier_fits(tier, head_width)
+               ? LMK_OK
+               : error_set(error, LMK_USAGE,
+                           "Heads of width %u cannot be stored in quantised blocks of 32 values: "
+                           "choose the tier f16 (--kv f16).",
+                           head_width);
+}
+
 static size_t landmark_values(const struct store_settings *settings)
 {
     return (size_t)settings->memory_layers * settings->kv_heads * settings->head_width;

@@ -29,6 +29,8 @@ bool tier_of_type(uint32_t type, enum lmk_tier *tier);
 enum tensor_type tier_type(enum lmk_tier tier);
 /* True where a head's width fills whole quantisation blocks of the tier. */
 bool tier_fits(enum lmk_tier tier, uint32_t head_width);
+/* LMK_USAGE where it does not. */
+enum lmk_status tier_check(enum lmk_tier tier, uint32_t head_width, struct lmk_error *error);
 
 size_t extent_bytes(const struct extent_shape *shape, size_t count);
 /* Blocks of an extent that waste the smallest share of LMDB's pages: 1 .. 64, at most 256 KiB where

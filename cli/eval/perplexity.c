@@ -26,6 +26,7 @@ struct evaluation {
     struct text_list texts;
     struct lmk_model *model;
     size_t length, most, local, blocks, best;
+    enum lmk_tier tier;
     struct lmk_scorer *scorers[SYSTEMS];
     float *scores;    /* [most][length - 1] */
     double *losses;   /* [stretches][SYSTEMS][METRICS] */
@@ -47,10 +48,13 @@ static enum lmk_status open_scorers(struct evaluation *evaluation, struct lmk_er
 {
     size_t local = evaluation->local, best = evaluation->best;
     const struct lmk_scorer_options options[] = {
-        [LOCAL] = {local, 0, 0},
-        [MEMORY] = {local, evaluation->blocks, best},
-        [LONGER] = {local, best,
-                    best}, /* the blocks before the local context, whichever they are */
+        [LOCAL] = {.local = local},
+        [MEMORY] = {.local = local,
+                    .far = evaluation->blocks,
+                    .best = best,
+                    .tier = evaluation->tier},
+        /* the blocks before the local context, whichever they are */
+        [LONGER] = {.local = local, .far = best, .best = best},
     };
     enum lmk_status status = LMK_OK;
     for (size_t s = 0; !status && s < SYSTEMS; s++)
@@ -205,6 +209,8 @@ static enum lmk_status print_json(const struct evaluation *evaluation, struct lm
     cJSON_AddNumberToObject(object, "local", (double)evaluation->local);
     cJSON_AddNumberToObject(object, "blocks", (double)evaluation->blocks);
     cJSON_AddNumberToObject(object, "k", (double)evaluation->best);
+    const char *kept = evaluation->arguments->tier_name;
+    cJSON_AddStringToObject(object, "kv", kept ? kept : "none");
     cJSON_AddNumberToObject(object, "seed", (double)evaluation->arguments->seed);
     cJSON_AddNumberToObject(object, "draws", BOOTSTRAP_DRAWS);
     cJSON *modes = cJSON_AddObjectToObject(object, "modes");
@@ -228,6 +234,7 @@ static enum lmk_status prepare(struct evaluation *evaluation, struct lmk_error *
     evaluation->local = or_default(arguments->eval.local, 250);
     evaluation->blocks = or_default(arguments->eval.far, 40);
     evaluation->best = or_default(arguments->blocks, 4);
+    evaluation->tier = arguments->tier_name ? arguments->tier : LMK_TIER_NONE;
     if (evaluation->length < 4)
         return fail(error, LMK_USAGE, "A stretch has at least 4 tokens.");
     enum lmk_status status =

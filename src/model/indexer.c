@@ -1,6 +1,7 @@
 #include "src/model/attention.h"
 #include "src/model/dense.h"
 #include "src/model/kernels.h"
+#include "src/model/limits.h"
 #include "src/model/rows.h"
 #include "src/model/stream.h"
 
@@ -27,6 +28,8 @@ struct indexer {
     const struct lmk_model *model;
     struct model_shape shape; /* the model's, with the reach that is wanted */
     struct attention attention;
+    enum tensor_type far_type;            /* what the keys and values of far blocks are read as */
+    size_t copies;                        /* of a packed block: 2 where far ones are rounded */
     const struct bf16_products *products; /* NULL: float32 */
     size_t top;                           /* layers that run whole */
     struct indexer_layer *layers;         /* [top + 1] */
@@ -40,7 +43,8 @@ struct indexer {
     float *attended;    /* [rows][H*W] */
     float *gate_up;     /* [rows][2*F] */
     float *logits;      /* [B][V]; only where it scores */
-    float *packed;      /* [batch_blocks][G][attention_block_floats] */
+    float *packed;      /* [batch_blocks][copies][G][attention_block_floats] */
+    float *rounded;     /* [max_threads][2][B][W]: keys and values of a block; with 2 copies */
     float *scratch;     /* [max_threads][attention_scratch_floats] */
     void *workspace;    /* of matrix products */
     const float **seen; /* [max_threads][1 + blocks before that a row may see] */
@@ -138,8 +142,10 @@ static enum lmk_status open_buffers(struct indexer *indexer, struct lmk_error *e
         {&indexer->gate_up, rows * 2 * shape->feed_forward},
         {&indexer->logits,
          scores_tokens(indexer) ? (size_t)shape->block_rows * shape->vocabulary : 0},
-        {&indexer->packed,
-         indexer->batch_blocks * shape->kv_heads * attention_block_floats(&indexer->attention)},
+        {&indexer->packed, indexer->batch_blocks * indexer->copies * shape->kv_heads *
+                               attention_block_floats(&indexer->attention)},
+        {&indexer->rounded,
+         indexer->copies > 1 ? indexer->max_threads * 2 * shape->block_rows * width : 0},
         {&indexer->scratch, indexer->max_threads * attention_scratch_floats(&indexer->attention)},
     };
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
@@ -195,8 +201,11 @@ static enum lmk_status open_with(struct indexer **indexer, const struct lmk_mode
     opened->model = model;
     opened->shape = model->shape;
     opened->top = sight ? model->shape.layers : model_top_memory_layer(&model->shape);
-    if (sight)
+    if (sight) {
         opened->shape.reach = sight->near + sight->far;
+        opened->far_type = sight->far_type;
+    }
+    opened->copies = opened->far_type == TENSOR_F32 ? 1 : 2;
     opened->products = choose_products(&model->shape);
     opened->batch_blocks = max_blocks < BATCH_BLOCKS ? max_blocks : BATCH_BLOCKS;
     int threads = omp_get_max_threads(), processors = omp_get_num_procs();
@@ -251,6 +260,7 @@ void indexer_close(struct indexer *indexer)
     free(indexer->gate_up);
     free(indexer->logits);
     free(indexer->packed);
+    free(indexer->rounded);
     free(indexer->scratch);
     free(indexer->workspace);
     free(indexer->seen);
@@ -272,7 +282,8 @@ enum lmk_status stream_open(struct stream **stream, const struct indexer *indexe
     if (!opened)
         return error_memory(error, sizeof *opened);
     opened->layers = indexer->top;
-    opened->block_floats = indexer->shape.kv_heads * attention_block_floats(&indexer->attention);
+    opened->block_floats =
+        indexer->copies * indexer->shape.kv_heads * attention_block_floats(&indexer->attention);
     for (size_t l = 0; l < indexer->top; l++) {
         struct history *history = &opened->histories[l];
         history->depth = history_depth(indexer, l);
@@ -382,16 +393,41 @@ static void give_block(const struct indexer *indexer, size_t l, size_t index)
     }
 }
 
+/* Rows as they are read where they are stored; the landmark's own key is stored as it is. */
+static void round_rows(const struct indexer *indexer, const float *rows, size_t stride,
+                       float *rounded)
+{
+    size_t width = indexer->shape.head_width, tokens = indexer->shape.block_tokens;
+    unsigned char stored[LIMIT_HEAD_WIDTH * sizeof(float)];
+    for (size_t r = 0; r < tokens; r++) {
+        rows_pack(indexer->far_type, rows + r * stride, stored, width);
+        rows_unpack(indexer->far_type, stored, rounded + r * width, width);
+    }
+    memcpy(rounded + tokens * width, rows + tokens * stride, width * sizeof *rows);
+}
+
 static void pack_block(struct indexer *indexer, size_t l, size_t index)
 {
     const struct model_shape *shape = &indexer->shape;
-    size_t head_floats = attention_block_floats(&indexer->attention);
+    size_t head_floats = attention_block_floats(&indexer->attention), width = shape->head_width;
     struct projection projection = projection_of(indexer, l);
     size_t row = index * shape->block_rows * projection.stride;
-    for (size_t g = 0; g < shape->kv_heads; g++)
-        attention_pack(&indexer->attention, projection.keys + row + g * shape->head_width,
-                       projection.values + row + g * shape->head_width, projection.stride,
-                       indexer->packed + (index * shape->kv_heads + g) * head_floats);
+    float *packed = indexer->packed + index * indexer->copies * shape->kv_heads * head_floats,
+          *rounded = indexer->rounded +
+                     (size_t)omp_get_thread_num() * 2 * (size_t)shape->block_rows * width,
+          *rounded_values = rounded + (size_t)shape->block_rows * width;
+    for (size_t g = 0; g < shape->kv_heads; g++) {
+        const float *keys = projection.keys + row + g * width,
+                    *values = projection.values + row + g * width;
+        attention_pack(&indexer->attention, keys, values, projection.stride,
+                       packed + g * head_floats);
+        if (indexer->copies == 1 || !indexer->layers[l].memory)
+            continue;
+        round_rows(indexer, keys, projection.stride, rounded);
+        round_rows(indexer, values, projection.stride, rounded_values);
+        attention_pack(&indexer->attention, rounded, rounded_values, width,
+                       packed + (shape->kv_heads + g) * head_floats);
+    }
 }
 
 /* Where the packed blocks lie that a block sees, its own first; returns how many. */
@@ -405,10 +441,13 @@ static size_t blocks_seen(const struct indexer *indexer, size_t l, size_t index,
     size_t before = stream->histories[l].depth;
     if (before > stream->blocks + in_batch)
         before = (size_t)stream->blocks + in_batch;
-    for (size_t d = 0; d <= before; d++)
+    bool rounds = indexer->copies > 1 && indexer->layers[l].memory;
+    for (size_t d = 0; d <= before; d++) {
+        size_t head = rounds && d > indexer->attention.near ? indexer->shape.kv_heads + g : g;
         seen[d] = d <= in_batch
-                      ? indexer->packed + (index - d) * stream->block_floats + g * head_floats
-                      : stream_block(stream, l, stream->blocks + in_batch - d, g, head_floats);
+                      ? indexer->packed + (index - d) * stream->block_floats + head * head_floats
+                      : stream_block(stream, l, stream->blocks + in_batch - d, head, head_floats);
+    }
     return before + 1;
 }
 

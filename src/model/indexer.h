@@ -22,9 +22,11 @@ void indexer_close(struct indexer *indexer); /* NULL is fine */
 
 /* Which blocks before its own a row of a memory layer reads: the `near` nearest, and of the `far`
  * before these the `best` whose landmarks score highest, chosen by each head of each row for itself
- * (all of them, where they are no more). */
+ * (all of them, where they are no more). The keys and values of those are read as rows of a type
+ * hold them (rows.h), which must fit the head's width: TENSOR_F32 as they are. */
 struct indexer_sight {
     size_t near, far, best;
+    enum tensor_type far_type;
 };
 
 /* Runs all layers, seeing so many blocks whatever the model's reach, and scores the tokens. Errors

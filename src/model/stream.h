@@ -9,21 +9,22 @@
 
 struct history {
     size_t depth;  /* blocks kept */
-    float *packed; /* [depth][G][attention_block_floats], block b of the document at b % depth */
+    float *packed; /* [depth][copies][G][attention_block_floats], block b at b % depth */
 };
 
 struct stream {
     uint64_t blocks;     /* run so far */
-    size_t block_floats; /* of all KV heads of a block */
+    size_t block_floats; /* of all KV heads of a block, in all copies */
     size_t layers;
     struct history histories[]; /* [layers] */
 };
 
-/* The packed KV head `g` of block number `block`, one of the last `depth`. */
+/* The packed KV head `g` (behind the G of the first copy: those of the second) of block number
+ * `block`, one of the last `depth`. */
 const float *stream_block(const struct stream *stream, size_t layer, uint64_t block, size_t g,
                           size_t head_floats);
 
-/* Keeps the last of `count` new blocks [count][G][...], the first of them having the number
+/* Keeps the last of `count` new blocks [count][copies][G][...], the first of them having the number
  * stream->blocks. */
 void stream_keep(struct stream *stream, size_t layer, const float *packed, size_t count);
 

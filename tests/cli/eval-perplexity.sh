@@ -31,11 +31,24 @@ evaluate --length 400 --runs 2 --blocks 3 -k 3 --json | /usr/bin/python3 -c "$va
 evaluate --length 1000 --runs 1 --blocks 1 -k 1 --json | /usr/bin/python3 -c "$values"
 echo "---- a stretch that the local context holds is the same in every way"
 evaluate --length 200 --runs 1 --json | /usr/bin/python3 -c "$values"
+echo "---- memory as it is kept: the other ways are as they were"
+evaluate --length 1000 --runs 1 --blocks 8 -k 2 --json >computed
+evaluate --length 1000 --runs 1 --blocks 8 -k 2 --kv f16 --json >kept
+/usr/bin/python3 -c '
+import json
+computed, kept = (json.load(open(name)) for name in ("computed", "kept"))
+print(computed["kv"], kept["kv"])
+for mode in computed["modes"]:
+    print(mode, computed["modes"][mode]["perplexity"] == kept["modes"][mode]["perplexity"])
+change = kept["modes"]["memory"]["perplexity"] / computed["modes"]["memory"]["perplexity"]
+print(0.9 < change < 1.1 and change != 1)
+'
 echo "---- as a table"
 evaluate --length 400 --runs 1 | sed 's/[0-9]*\.[0-9]\{2,3\}/N/g; s/+N/N/g; s/-N/N/g; s/  *$//; s/   */  /g'
 echo "---- refused"
 try "$LMK" eval perplexity
 try evaluate --length 100000
 try evaluate --length 2
+try evaluate --kv q4_0
 echo '{"title": "none"}' >bad.jsonl
 try evaluate --corpus bad.jsonl
