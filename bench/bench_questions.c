@@ -16,9 +16,9 @@
 #include <string.h>
 
 #define MOST_QUESTIONS 1000
-#define STAGES 6
+#define STAGES 7
 
-static const char *const stage_names[STAGES] = {"pass 1",    "candidates", "fetch",
+static const char *const stage_names[STAGES] = {"pass 1",    "candidates", "words", "fetch",
                                                 "attention", "decode",     "total"};
 
 struct samples {
@@ -33,8 +33,9 @@ struct written {
 
 static void take(struct samples *samples, const struct lmk_timing *timing)
 {
-    const double values[STAGES] = {timing->pass1,     timing->candidates, timing->fetch,
-                                   timing->attention, timing->decode,     timing->total};
+    const double values[STAGES] = {timing->pass1, timing->candidates, timing->words,
+                                   timing->fetch, timing->attention,  timing->decode,
+                                   timing->total};
     for (size_t i = 0; i < STAGES; i++)
         samples->values[i][samples->count] = values[i];
     samples->count++;

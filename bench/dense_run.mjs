@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 // Rankings of a sentence encoder, such as bge-small-en-v1.5, for lmk eval retrieval --run.
 //
-//   node bench/dense_run.mjs MODEL SET OUT.trec [--length 512] [--depth 1000] [--prefix TEXT]
+//   node bench/dense_run.mjs MODEL SET OUT.trec [--length 512] [--depth 1000] [--prefix TEXT] [--vectors FILE]
 //
 // MODEL: a folder with tokenizer.json, tokenizer_config.json and onnx/model_quantized.onnx (or
 // onnx/model.onnx). SET: a folder as bench/make_sets.py makes it. Passages are cut into pieces of
 // LENGTH tokens at most, each with the title in front; an entry counts by its best piece. The vector
 // is that of the first token, normalised. PREFIX stands before each question (what bge-small was
-// trained with, unless given).
+// trained with, unless given). --vectors keeps the passages' vectors in a file, where a run that was
+// interrupted, or one with further passages behind the same ones, goes on.
 //
 // Needs two packages, in a folder named by NODE_MODULES or found as usual:
 //   npm install onnxruntime-node @huggingface/tokenizers
@@ -21,7 +22,7 @@ const require = createRequire(path.join(folder, 'anything.js'));
 const runtime = require('onnxruntime-node');
 const { Tokenizer } = require('@huggingface/tokenizers');
 
-const BATCH = 16;
+const BATCH = 16, CHUNK = 1024;
 
 const { values: options, positionals } = parseArgs({
     allowPositionals: true,
@@ -29,11 +30,12 @@ const { values: options, positionals } = parseArgs({
         length: { type: 'string', default: '512' },
         depth: { type: 'string', default: '1000' },
         prefix: { type: 'string', default: 'Represent this sentence for searching relevant passages: ' },
+        vectors: { type: 'string' },
     },
 });
 const [modelFolder, setFolder, out] = positionals;
 if (!out) {
-    console.error('usage: dense_run.mjs MODEL SET OUT.trec [--length N] [--depth N] [--prefix TEXT]');
+    console.error('usage: dense_run.mjs MODEL SET OUT.trec [--length N] [--depth N] [--prefix TEXT] [--vectors FILE]');
     process.exit(2);
 }
 const length = Number(options.length), depth = Number(options.depth);
@@ -45,6 +47,7 @@ const readLines = (name) => fs.readFileSync(path.join(setFolder, name), 'utf8')
 const tokenizer = new Tokenizer(readJson('tokenizer.json'), readJson('tokenizer_config.json'));
 const onnx = ['onnx/model_quantized.onnx', 'onnx/model.onnx']
     .map((name) => path.join(modelFolder, name)).find(fs.existsSync);
+const WIDTH = readJson('config.json').hidden_size;
 const session = await runtime.InferenceSession.create(onnx, { intraOpNumThreads: Number(process.env.THREADS ?? 0) });
 
 // Token ids of a text without the special tokens at its ends, which are put back around each piece.
@@ -92,13 +95,34 @@ async function embed(pieces) {
     return vectors;
 }
 
+// The same, in chunks that are added to a file as they come; those that it has are read.
+async function embedKept(pieces, file) {
+    const vectors = [];
+    if (file && fs.existsSync(file)) {
+        const bytes = fs.readFileSync(file), values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+        const whole = Math.floor(values.length / WIDTH);
+        fs.truncateSync(file, whole * WIDTH * 4);
+        for (let i = 0; i < Math.min(whole, pieces.length); i++)
+            vectors.push(values.slice(i * WIDTH, (i + 1) * WIDTH));
+    }
+    while (vectors.length < pieces.length) {
+        const chunk = await embed(pieces.slice(vectors.length, vectors.length + CHUNK));
+        if (file)
+            fs.appendFileSync(file, Buffer.concat(chunk.map((vector) => Buffer.from(Float32Array.from(vector).buffer))));
+        vectors.push(...chunk);
+        process.stderr.write(`\r${vectors.length} of ${pieces.length} pieces`);
+    }
+    process.stderr.write('\n');
+    return vectors;
+}
+
 const corpus = readLines('corpus.jsonl'), queries = readLines('queries.jsonl');
 const pieces = [], owners = [];
 corpus.forEach((entry, i) => piecesOf(entry).forEach((piece) => {
     pieces.push(piece);
     owners.push(i);
 }));
-const passages = await embed(pieces);
+const passages = await embedKept(pieces, options.vectors);
 const questions = await embed(queries.map((query) => [first, ...encode(options.prefix + query.text).slice(0, 510), last]));
 
 const product = (a, b) => {

@@ -222,13 +222,15 @@ static bool is_read_only(const char *path)
 
 /* Read-only only where it must be: a killed writer's journal has to be taken back before anything
  * can be read. On a read-only medium it is read where it lies. */
+/* A query reads thousands of blocks here and there: through a map, whose pages the system keeps. */
 static enum lmk_status connect_reader(struct lexical *lexical, struct lmk_error *error)
 {
     enum lmk_status status = connect_file(lexical, SQLITE_OPEN_READWRITE, true, error);
-    if (status != LMK_IO || !is_read_only(lexical->path))
-        return status;
-    disconnect(lexical);
-    return connect_file(lexical, SQLITE_OPEN_READONLY, false, error);
+    if (status == LMK_IO && is_read_only(lexical->path)) {
+        disconnect(lexical);
+        status = connect_file(lexical, SQLITE_OPEN_READONLY, false, error);
+    }
+    return status ? status : lexical_run(lexical, "PRAGMA mmap_size=2147418112", error);
 }
 
 static enum lmk_status check_version(struct lexical *lexical, bool write, struct lmk_error *error)
@@ -273,6 +275,7 @@ void lexical_close(struct lexical *lexical)
 {
     if (!lexical)
         return;
+    lexical_forget_snapshot(lexical);
     disconnect(lexical);
     free(lexical->path);
     free(lexical);

@@ -7,15 +7,10 @@
 
 /* ------------------------------------------------------------------ reading */
 
-struct reading {
-    struct buffer stems;  /* of the block's words, each with a space behind it */
-    struct buffer starts; /* size_t: of each word in it */
-};
-
 static enum lmk_status keep_word(void *context, const char *stem, size_t stem_size, size_t start,
                                  size_t end, struct lmk_error *error)
 {
-    struct reading *reading = context;
+    struct lexical_reading *reading = context;
     (void)start;
     (void)end;
     size_t at = reading->stems.size;
@@ -25,49 +20,129 @@ static enum lmk_status keep_word(void *context, const char *stem, size_t stem_si
     return status ? status : buffer_append(&reading->stems, " ", 1, error);
 }
 
-static void count_terms(const struct lexical_query *query, const struct reading *reading,
-                        struct lexical_content *content)
-{
-    const size_t *starts = (const size_t *)reading->starts.data;
-    content->length = (unsigned)(reading->starts.size / sizeof *starts);
-    for (size_t i = 0; i < query->term_count; i++) {
-        const unsigned char *stems = query->stems.data + query->terms[i].stems;
-        size_t size = query->terms[i].stem_size;
-        unsigned *frequency = &content->frequency[query->terms[i].number];
-        *frequency = 0;
-        for (size_t word = 0; word < content->length; word++)
-            *frequency += reading->stems.size - starts[word] >= size &&
-                          !memcmp(reading->stems.data + starts[word], stems, size);
-    }
-}
-
-enum lmk_status lexical_read_block(struct lexical *lexical, const struct lexical_query *query,
-                                   uint64_t block, struct lexical_content *content,
-                                   struct lmk_error *error)
+enum lmk_status lexical_read_text(struct lexical *lexical, uint64_t block,
+                                  struct lexical_reading *reading, struct lmk_error *error)
 {
     enum lmk_status status = LMK_OK;
+    buffer_init(&reading->stems, 1 << 24);
+    buffer_init(&reading->starts, 1 << 24);
     if (!lexical->text &&
         (status = lexical_prepare(lexical, &lexical->text,
                                   "SELECT text FROM words WHERE rowid = ?1", error)))
         return status;
-    struct reading reading;
-    buffer_init(&reading.stems, 1 << 24);
-    buffer_init(&reading.starts, 1 << 24);
     sqlite3_bind_int64(lexical->text, 1, (sqlite3_int64)block);
     int code = sqlite3_step(lexical->text);
     if (code == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(lexical->text, 0);
         status =
             lexical_words(lexical, text ? text : "", (size_t)sqlite3_column_bytes(lexical->text, 0),
-                          keep_word, &reading, error);
+                          keep_word, reading, error);
     } else if (code != SQLITE_DONE)
         status = lexical_failure(lexical, code, error);
     sqlite3_reset(lexical->text);
-    if (!status)
-        count_terms(query, &reading, content);
-    buffer_release(&reading.stems);
-    buffer_release(&reading.starts);
     return status;
+}
+
+void lexical_reading_release(struct lexical_reading *reading)
+{
+    buffer_release(&reading->stems);
+    buffer_release(&reading->starts);
+}
+
+static unsigned count_term(const struct lexical_reading *reading, const unsigned char *stems,
+                           size_t size)
+{
+    const size_t *starts = (const size_t *)reading->starts.data;
+    const unsigned char *words = reading->stems.data;
+    unsigned frequency = 0;
+    for (size_t i = 0; i < reading->starts.size / sizeof *starts; i++)
+        frequency += words[starts[i]] == stems[0] && reading->stems.size - starts[i] >= size &&
+                     !memcmp(words + starts[i], stems, size);
+    return frequency;
+}
+
+struct lexical_content *lexical_count_terms(const struct lexical_query *query,
+                                            const struct lexical_reading *reading)
+{
+    struct lexical_content *content =
+        malloc(sizeof *content + query->term_count * sizeof *content->frequency);
+    if (!content)
+        return NULL;
+    content->length = (unsigned)(reading->starts.size / sizeof(size_t));
+    for (size_t i = 0; i < query->term_count; i++) {
+        const struct lexical_term *term = &query->terms[i];
+        content->frequency[term->number] =
+            count_term(reading, query->stems.data + term->stems, term->stem_size);
+    }
+    return content;
+}
+
+/* ------------------------------------------------------------------ what has been read */
+
+/* The place of a block: its own, or the free one where it belongs. There is always a free one. */
+static struct lexical_content **place_of(const struct lexical_contents *contents, uint64_t block)
+{
+    size_t at = (size_t)(block * 0x9e3779b97f4a7c15u >> 32) & (contents->room - 1);
+    while (contents->items[at] && contents->items[at]->block != block)
+        at = (at + 1) & (contents->room - 1);
+    return &contents->items[at];
+}
+
+static enum lmk_status make_room(struct lexical_contents *contents, struct lmk_error *error)
+{
+    if (4 * (contents->count + 1) <= 3 * contents->room)
+        return LMK_OK;
+    struct lexical_contents grown = {.count = contents->count,
+                                     .room = contents->room ? 2 * contents->room : 1024};
+    grown.items = calloc(grown.room, sizeof *grown.items);
+    if (!grown.items)
+        return error_memory(error, grown.room * sizeof *grown.items);
+    for (size_t i = 0; i < contents->room; i++)
+        if (contents->items[i])
+            *place_of(&grown, contents->items[i]->block) = contents->items[i];
+    free(contents->items);
+    *contents = grown;
+    return LMK_OK;
+}
+
+void lexical_forget_blocks(struct lexical *lexical)
+{
+    for (size_t i = 0; i < lexical->contents.room; i++)
+        free(lexical->contents.items[i]);
+    free(lexical->contents.items);
+    lexical->contents = (struct lexical_contents){0};
+}
+
+static enum lmk_status read_anew(struct lexical *lexical, const struct lexical_query *query,
+                                 uint64_t block, struct lexical_content **content,
+                                 struct lmk_error *error)
+{
+    struct lexical_reading reading;
+    enum lmk_status status = lexical_read_text(lexical, block, &reading, error);
+    if (!status && !(*content = lexical_count_terms(query, &reading)))
+        status = error_memory(error, sizeof **content);
+    if (!status)
+        (*content)->block = block;
+    lexical_reading_release(&reading);
+    return status;
+}
+
+enum lmk_status lexical_read_block(struct lexical *lexical, const struct lexical_query *query,
+                                   uint64_t block, const struct lexical_content **content,
+                                   struct lmk_error *error)
+{
+    struct lexical_contents *contents = &lexical->contents;
+    enum lmk_status status = make_room(contents, error);
+    if (status)
+        return status;
+    struct lexical_content **place = place_of(contents, block);
+    if (!*place) {
+        if ((status = read_anew(lexical, query, block, place, error)))
+            return status;
+        contents->count++;
+    }
+    *content = *place;
+    return LMK_OK;
 }
 
 /* ------------------------------------------------------------------ one block */
@@ -107,7 +182,7 @@ static enum lmk_status check_conditions(struct lexical *lexical, const struct le
 enum lmk_status lexical_score(struct lexical *lexical, const struct lexical_query *query,
                               uint64_t block, double *score, bool *allowed, struct lmk_error *error)
 {
-    struct lexical_content content;
+    const struct lexical_content *content;
     enum lmk_status status = LMK_OK;
     *score = 0;
     *allowed = true;
@@ -115,20 +190,11 @@ enum lmk_status lexical_score(struct lexical *lexical, const struct lexical_quer
         status = check_conditions(lexical, query, block, allowed, error);
     if (!status && query->term_count && *allowed && lexical->scorer.average > 0 &&
         !(status = lexical_read_block(lexical, query, block, &content, error)))
-        *score = lexical_score_content(lexical, query, &content, 0, query->term_count);
+        *score = lexical_score_content(lexical, query, content, 0, query->term_count);
     return status;
 }
 
 /* ------------------------------------------------------------------ a block with its neighbours */
-
-enum { MOST_HELD = 2 * LEXICAL_NEIGHBOURS + 1 };
-
-/* The blocks read last, block b at b modulo MOST_HELD: neighbourhoods that come in order share
- * theirs. */
-struct held {
-    uint64_t blocks[MOST_HELD]; /* UINT64_MAX: none */
-    struct lexical_content contents[MOST_HELD];
-};
 
 /* BM25's weights for neighbourhoods. */
 static void weigh_neighbourhoods(const struct lexical *lexical, const struct lexical_query *query,
@@ -144,27 +210,24 @@ static void weigh_neighbourhoods(const struct lexical *lexical, const struct lex
 
 static enum lmk_status score_neighbourhood(struct lexical *lexical,
                                            const struct lexical_query *query, const double *weights,
-                                           struct held *held,
                                            struct lexical_neighbourhood *neighbourhood,
                                            struct lmk_error *error)
 {
-    enum lmk_status status = LMK_OK;
-    struct lexical_content sum = {.length = 0};
-    for (uint64_t block = neighbourhood->first; !status && block < neighbourhood->end; block++) {
-        struct lexical_content *content = &held->contents[block % MOST_HELD];
-        if (held->blocks[block % MOST_HELD] != block)
-            status = lexical_read_block(lexical, query, block, content, error);
-        held->blocks[block % MOST_HELD] = status ? UINT64_MAX : block;
-        sum.length += content->length;
+    unsigned length = 0, frequency[LEXICAL_MOST_TERMS] = {0};
+    for (uint64_t block = neighbourhood->first; block < neighbourhood->end; block++) {
+        const struct lexical_content *content;
+        enum lmk_status status = lexical_read_block(lexical, query, block, &content, error);
+        if (status)
+            return status;
+        length += content->length;
         for (size_t i = 0; i < query->term_count; i++)
-            sum.frequency[i] += content->frequency[i];
+            frequency[i] += content->frequency[i];
     }
-    double norm = lexical_norm(sum.length, lexical->scorer.average * lexical->neighbourhood);
-    neighbourhood->score = 0;
-    for (size_t i = 0; !status && i < query->term_count; i++)
+    double norm = lexical_norm(length, lexical->scorer.average * lexical->neighbourhood);
+    for (size_t i = 0; i < query->term_count; i++)
         neighbourhood->score +=
-            weights[i] * lexical_saturate(sum.frequency[query->terms[i].number], norm);
-    return status;
+            weights[i] * lexical_saturate(frequency[query->terms[i].number], norm);
+    return LMK_OK;
 }
 
 enum lmk_status lexical_score_neighbourhoods(struct lexical *lexical,
@@ -175,17 +238,11 @@ enum lmk_status lexical_score_neighbourhoods(struct lexical *lexical,
     double weights[LEXICAL_MOST_TERMS];
     enum lmk_status status = LMK_OK;
     bool matches = query->term_count && lexical->scorer.average > 0;
-    struct held *held = malloc(sizeof *held);
-    if (!held)
-        return error_memory(error, sizeof *held);
-    for (size_t i = 0; i < MOST_HELD; i++)
-        held->blocks[i] = UINT64_MAX;
     weigh_neighbourhoods(lexical, query, weights);
     for (size_t i = 0; !status && i < count; i++) {
         neighbourhoods[i].score = 0;
         if (matches)
-            status = score_neighbourhood(lexical, query, weights, held, &neighbourhoods[i], error);
+            status = score_neighbourhood(lexical, query, weights, &neighbourhoods[i], error);
     }
-    free(held);
     return status;
 }

@@ -4,6 +4,7 @@
  *   lexical_query.c    the query language, without SQLite
  *   lexical_search.c   BM25 of all blocks
  *   lexical_blocks.c   BM25 of single blocks and their neighbours
+ *   lexical_snapshot.c what queries share as long as the file stays as it is
  *   lexical_update.c   following the store
  *   lexical_verify.c   checking
  */
@@ -28,6 +29,27 @@ struct lexical_scorer {
     double average; /* words of a block; 0: not known yet */
 };
 
+/* A block's text as the index sees it. */
+struct lexical_reading {
+    struct buffer stems;  /* of its words, each with a space behind it */
+    struct buffer starts; /* size_t: of each word in it */
+};
+
+/* How often each of the query's terms is in a block, and the block's length in words. */
+struct lexical_content {
+    uint64_t block;
+    unsigned length;      /* 0: the block is not there */
+    unsigned frequency[]; /* [term_count], by the terms' numbers */
+};
+
+/* The blocks that a query has read. Candidates lie close together, so a block is asked for again:
+ * by itself, and as a neighbour of others. */
+struct lexical_contents {
+    struct lexical_content *
+        *items;         /* [room], owned; a hash table by block with NULL in free places */
+    size_t count, room; /* room: 0 or a power of two */
+};
+
 struct lexical {
     sqlite3 *db;
     char *path;   /* of the file */
@@ -36,10 +58,15 @@ struct lexical {
     Fts5Tokenizer *tokenizer;
     struct lexical_scorer scorer;
     const struct scope *scope; /* of the search at hand */
-    /* of the snapshot: */
-    uint64_t blocks, end_block;      /* how many there are; behind the last one's number */
-    double neighbourhood;            /* blocks of a neighbourhood, in the mean */
+    /* of the query: */
     sqlite3_stmt *text, *conditions; /* of one block, prepared at their first use */
+    struct lexical_contents contents;
+    /* of the snapshot, kept for the queries that find the file as it was: */
+    uint64_t data_version; /* SQLite's number for what the file held; 0: nothing is known yet */
+    uint64_t blocks, end_block;     /* how many there are; behind the last one's number */
+    double neighbourhood;           /* blocks of a neighbourhood, in the mean */
+    struct lexical_reading *sample; /* [sample_count], owned; NULL: not read yet */
+    size_t sample_count;
 };
 
 /* What BM25 divides by beside the frequency. */
@@ -59,17 +86,33 @@ static inline double lexical_weight(double texts, double with_term)
     return log(1 + (texts - with_term + 0.5) / (with_term + 0.5));
 }
 
-/* How often each of the query's terms is in a block, by the terms' numbers, and its length in
- * words. */
-struct lexical_content {
-    unsigned frequency[LEXICAL_MOST_TERMS], length;
-};
+/* Reads a block's text; one that is not there has no words. Release the reading in any case. */
+enum lmk_status lexical_read_text(struct lexical *lexical, uint64_t block,
+                                  struct lexical_reading *reading, struct lmk_error *error);
+void lexical_reading_release(struct lexical_reading *reading);
+/* The content of a block that was read; new memory. NULL: out of memory. */
+struct lexical_content *lexical_count_terms(const struct lexical_query *query,
+                                            const struct lexical_reading *reading);
 
-/* Reads a block by its text, which takes the same time whatever the words and the collection's
- * size. A block that is not there has length 0. */
+/* Contents of the same blocks for every query: of all blocks of a small collection. */
+struct lexical_sample {
+    struct lexical_content **contents; /* [count], none of them empty */
+    size_t count;
+};
+/* Release it in any case. */
+enum lmk_status lexical_take_sample(struct lexical *lexical, const struct lexical_query *query,
+                                    struct lexical_sample *sample, struct lmk_error *error);
+void lexical_sample_release(struct lexical_sample *sample);
+/* Brings what is known of the snapshot up to date, in a transaction. */
+enum lmk_status lexical_look_at_snapshot(struct lexical *lexical, struct lmk_error *error);
+void lexical_forget_snapshot(struct lexical *lexical);
+
+/* Reads a block by its text, at its first use in a query; that takes the same time whatever the
+ * words and the collection's size. The content is valid until lexical_end. */
 enum lmk_status lexical_read_block(struct lexical *lexical, const struct lexical_query *query,
-                                   uint64_t block, struct lexical_content *content,
+                                   uint64_t block, const struct lexical_content **content,
                                    struct lmk_error *error);
+void lexical_forget_blocks(struct lexical *lexical);
 /* BM25 of the terms [from, end). */
 double lexical_score_content(const struct lexical *lexical, const struct lexical_query *query,
                              const struct lexical_content *content, size_t from, size_t end);

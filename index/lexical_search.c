@@ -1,12 +1,8 @@
 #include "index/lexical_internal.h"
-#include "index/sample.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Blocks of the sample for words that are too common to be counted. */
-#define SAMPLE 1024
 
 /* ------------------------------------------------------------------ scores */
 
@@ -161,31 +157,6 @@ static enum lmk_status run_over(struct lexical *lexical, sqlite3_stmt *statement
     return code == SQLITE_DONE ? LMK_OK : lexical_failure(lexical, code, error);
 }
 
-/* ------------------------------------------------------------------ the sample */
-
-struct sample {
-    struct lexical_content *contents; /* [SAMPLE] */
-    size_t count;
-};
-
-/* Reads the same blocks for every query: all of a small collection. */
-static enum lmk_status take_sample(struct lexical *lexical, const struct lexical_query *query,
-                                   struct sample *sample, struct lmk_error *error)
-{
-    uint64_t end = lexical->end_block;
-    enum lmk_status status = LMK_OK;
-    sample->count = 0;
-    sample->contents = malloc(SAMPLE * sizeof *sample->contents);
-    if (!sample->contents)
-        return error_memory(error, SAMPLE * sizeof *sample->contents);
-    for (uint64_t i = 0; !status && i < SAMPLE && (i < end || end > SAMPLE); i++) {
-        struct lexical_content *content = &sample->contents[sample->count];
-        status = lexical_read_block(lexical, query, sample_block(i, SAMPLE, end), content, error);
-        sample->count += !status && content->length > 0;
-    }
-    return status;
-}
-
 /* ------------------------------------------------------------------ how common the words are */
 
 static enum lmk_status count_blocks(struct lexical *lexical, const struct lexical_query *query,
@@ -208,12 +179,12 @@ static enum lmk_status count_blocks(struct lexical *lexical, const struct lexica
 }
 
 /* The blocks of a word that lies in more than `most`, from the sample. */
-static uint64_t estimate_blocks(const struct lexical *lexical, const struct sample *sample,
+static uint64_t estimate_blocks(const struct lexical *lexical, const struct lexical_sample *sample,
                                 const struct lexical_term *term, uint64_t most)
 {
     double with = 0;
     for (size_t i = 0; i < sample->count; i++)
-        with += sample->contents[i].frequency[term->number] > 0;
+        with += sample->contents[i]->frequency[term->number] > 0;
     uint64_t blocks = sample->count
                           ? (uint64_t)(with / (double)sample->count * (double)lexical->blocks + 0.5)
                           : 0;
@@ -358,14 +329,14 @@ static enum lmk_status search_terms(struct lexical *lexical, const struct lexica
 /* What the terms from `chosen` on add: to the best blocks exactly, to the statistics by the sample
  * (as if they were independent of the rarer words). */
 static enum lmk_status add_common_terms(struct lexical *lexical, const struct lexical_query *query,
-                                        size_t chosen, const struct sample *sample,
+                                        size_t chosen, const struct lexical_sample *sample,
                                         struct best *best, struct lexical_statistics *statistics,
                                         struct lmk_error *error)
 {
     double mean = 0, squares = 0;
     for (size_t i = 0; i < sample->count; i++) {
         double score =
-            lexical_score_content(lexical, query, &sample->contents[i], chosen, query->term_count);
+            lexical_score_content(lexical, query, sample->contents[i], chosen, query->term_count);
         mean += score / (double)sample->count;
         squares += score * score / (double)sample->count;
     }
@@ -382,8 +353,8 @@ static enum lmk_status add_common_terms(struct lexical *lexical, const struct le
 }
 
 static enum lmk_status search_weighed(struct lexical *lexical, struct lexical_query *query,
-                                      uint64_t most, struct sample *sample, struct best *best,
-                                      struct lexical_statistics *statistics,
+                                      uint64_t most, struct lexical_sample *sample,
+                                      struct best *best, struct lexical_statistics *statistics,
                                       struct lmk_error *error)
 {
     struct sums sums = {0};
@@ -397,7 +368,7 @@ static enum lmk_status search_weighed(struct lexical *lexical, struct lexical_qu
         sqrt(fmax(0, sums.squares / blocks - statistics->mean * statistics->mean));
     if (chosen == query->term_count)
         return LMK_OK;
-    if (!sample->contents && (status = take_sample(lexical, query, sample, error)))
+    if (!sample->contents && (status = lexical_take_sample(lexical, query, sample, error)))
         return status;
     return add_common_terms(lexical, query, chosen, sample, best, statistics, error);
 }
@@ -408,7 +379,7 @@ enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *qu
                                struct lexical_statistics *statistics, struct lmk_error *error)
 {
     struct best best = {hits, 0, wanted};
-    struct sample sample = {0};
+    struct lexical_sample sample = {0};
     bool common;
     *found = 0;
     *statistics = (struct lexical_statistics){0};
@@ -419,7 +390,7 @@ enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *qu
     lexical->scope = scope;
     enum lmk_status status = count_terms_blocks(lexical, query, most, &common, error);
     if (!status && common) {
-        status = take_sample(lexical, query, &sample, error);
+        status = lexical_take_sample(lexical, query, &sample, error);
         for (size_t i = 0; !status && i < query->term_count; i++)
             if (query->terms[i].blocks > most)
                 query->terms[i].blocks = estimate_blocks(lexical, &sample, &query->terms[i], most);
@@ -427,7 +398,7 @@ enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *qu
     if (!status)
         status = search_weighed(lexical, query, scope && scope->blocks <= most ? 0 : most, &sample,
                                 &best, statistics, error);
-    free(sample.contents);
+    lexical_sample_release(&sample);
     if (best.count)
         qsort(hits, best.count, sizeof *hits, best_first);
     *found = best.count;
@@ -435,29 +406,6 @@ enum lmk_status lexical_search(struct lexical *lexical, struct lexical_query *qu
 }
 
 /* ------------------------------------------------------------------ snapshots */
-
-/* A document of c blocks and neighbourhoods that reach r blocks to each side have c(2r + 1) - r(r +
- * 1) blocks together, or c * c where each neighbourhood is the whole document. */
-static enum lmk_status read_extent(struct lexical *lexical, struct lmk_error *error)
-{
-    sqlite3_stmt *statement;
-    enum lmk_status status = lexical_prepare(
-        lexical, &statement,
-        "SELECT sum(block_count), max(first_block + block_count), sum(CASE WHEN block_count > ?1 "
-        "THEN block_count * (2 * ?1 + 1) - ?1 * (?1 + 1) ELSE block_count * block_count END) "
-        "FROM documents",
-        error);
-    if (status)
-        return status;
-    sqlite3_bind_int(statement, 1, LEXICAL_NEIGHBOURS);
-    int code = sqlite3_step(statement);
-    lexical->blocks = (uint64_t)sqlite3_column_int64(statement, 0);
-    lexical->end_block = (uint64_t)sqlite3_column_int64(statement, 1);
-    lexical->neighbourhood =
-        lexical->blocks ? sqlite3_column_double(statement, 2) / (double)lexical->blocks : 1;
-    sqlite3_finalize(statement);
-    return code == SQLITE_ROW ? LMK_OK : lexical_failure(lexical, code, error);
-}
 
 enum lmk_status lexical_begin(struct lexical *lexical, const char *text,
                               struct lexical_query *query, struct lmk_error *error)
@@ -467,7 +415,7 @@ enum lmk_status lexical_begin(struct lexical *lexical, const char *text,
     if (status)
         return status;
     lexical->scorer = (struct lexical_scorer){0};
-    status = read_extent(lexical, error);
+    status = lexical_look_at_snapshot(lexical, error);
     if (!status)
         status = lexical_query_read(query, lexical, text, error);
     if (status)
@@ -481,6 +429,7 @@ void lexical_end(struct lexical *lexical, struct lexical_query *query)
     sqlite3_finalize(lexical->conditions);
     lexical->text = lexical->conditions = NULL;
     lexical->scope = NULL;
+    lexical_forget_blocks(lexical);
     lexical_query_release(query);
     lexical_run(lexical, "COMMIT", NULL);
 }

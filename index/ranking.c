@@ -121,9 +121,31 @@ static void fold(struct ranking *ranking)
     ranking->count = kept;
 }
 
-/* Computes the scores that the other side's candidates lack, and leaves out those that do not
- * fulfil the query's conditions. */
-static enum lmk_status complete(struct ranker *ranker, struct lmk_error *error)
+/* The landmark scores of what the words alone found. */
+static enum lmk_status complete_landmarks(struct ranker *ranker, struct lmk_error *error)
+{
+    struct ranking *ranking = ranker->ranking;
+    uint64_t *blocks = malloc((ranking->count + 1) * sizeof *blocks);
+    double *scores = malloc((ranking->count + 1) * sizeof *scores);
+    size_t count = 0;
+    for (size_t i = 0; blocks && i < ranking->count; i++)
+        if (isnan(ranking->items[i].landmark))
+            blocks[count++] = ranking->items[i].block;
+    enum lmk_status status = blocks && scores
+                                 ? segments_score(ranker->collection, ranker->view, SEGMENT_JOINT,
+                                                  ranker->pooled, blocks, count, scores, error)
+                                 : error_memory(error, (ranking->count + 1) * sizeof *scores);
+    for (size_t i = 0, at = 0; !status && i < ranking->count; i++)
+        if (isnan(ranking->items[i].landmark))
+            ranking->items[i].landmark = scores[at++];
+    free(blocks);
+    free(scores);
+    return status;
+}
+
+/* The words' scores of what landmarks alone found. Blocks that do not fulfil the query's conditions
+ * are left out. */
+static enum lmk_status complete_words(struct ranker *ranker, struct lmk_error *error)
 {
     struct ranking *ranking = ranker->ranking;
     enum lmk_status status = LMK_OK;
@@ -131,10 +153,7 @@ static enum lmk_status complete(struct ranker *ranker, struct lmk_error *error)
     for (size_t i = 0; !status && i < ranking->count; i++) {
         struct ranked item = ranking->items[i];
         bool allowed = true;
-        if (isnan(item.landmark))
-            status = segments_score(ranker->collection, ranker->view, SEGMENT_JOINT, ranker->pooled,
-                                    &item.block, 1, &item.landmark, error);
-        if (!status && ranker->lexical && isnan(item.lexical))
+        if (isnan(item.lexical))
             status = lexical_score(ranker->lexical, &ranker->query, item.block, &item.lexical,
                                    &allowed, error);
         if (allowed)
@@ -344,36 +363,52 @@ static enum lmk_status find_words(struct ranker *ranker, struct lmk_error *error
     return status;
 }
 
+/* The words' part of the scores of all candidates, which are in the order of their blocks. */
+static enum lmk_status score_words(struct ranker *ranker, struct lmk_error *error)
+{
+    if (!ranker->lexical)
+        return LMK_OK;
+    enum lmk_status status = complete_words(ranker, error);
+    if (!status && (ranker->weights.neighbourhood || ranker->request->features))
+        status = score_neighbourhoods(ranker, error);
+    return status;
+}
+
+/* Adds the milliseconds since `*since`, which becomes now, to a stage. */
+static void lap(double *stage, double *since)
+{
+    double now = ingest_clock();
+    *stage += 1e3 * (now - *since);
+    *since = now;
+}
+
 static enum lmk_status rank(struct ranker *ranker, struct lmk_timing *timing,
                             struct lmk_error *error)
 {
-    const struct ranking_request *request = ranker->request;
-    enum lmk_mode mode = request->mode;
-    double start = ingest_clock();
+    enum lmk_mode mode = ranker->request->mode;
+    struct ranking *ranking = ranker->ranking;
+    double since = ingest_clock();
     enum lmk_status status = mode == LMK_LEXICAL ? LMK_OK : landmark_candidates(ranker, error);
-    double between = ingest_clock();
-    timing->candidates += 1e3 * (between - start);
+    lap(&timing->candidates, &since);
     if (!status && mode != LMK_LANDMARK)
         status = find_words(ranker, error);
-    timing->words += 1e3 * (ingest_clock() - between);
-    between = ingest_clock();
-    double elsewhere = timing->fetch + timing->attention;
+    lap(&timing->words, &since);
     if (!status && mode == LMK_HYBRID) {
-        fold(ranker->ranking);
-        status = complete(ranker, error);
-        if (!status && ranker->lexical && (ranker->weights.neighbourhood || request->features))
-            status = score_neighbourhoods(ranker, error);
+        fold(ranking);
+        status = complete_landmarks(ranker, error);
+        lap(&timing->candidates, &since);
+        if (!status)
+            status = score_words(ranker, error);
+        lap(&timing->words, &since);
     }
+    double elsewhere = timing->fetch + timing->attention;
     if (!status && mode != LMK_LEXICAL)
         status = combine(ranker, timing, error);
-    if (!status && ranker->ranking->count)
-        qsort(ranker->ranking->items, ranker->ranking->count, sizeof *ranker->ranking->items,
-              by_score);
-    elsewhere = timing->fetch + timing->attention - elsewhere;
-    timing->candidates += 1e3 * (ingest_clock() - between) - elsewhere;
-    if (!status && !ranker->ranking->count)
-        status = nothing_found(ranker, error);
-    return status;
+    if (!status && ranking->count)
+        qsort(ranking->items, ranking->count, sizeof *ranking->items, by_score);
+    lap(&timing->candidates, &since);
+    timing->candidates -= timing->fetch + timing->attention - elsewhere;
+    return status || ranking->count ? status : nothing_found(ranker, error);
 }
 
 enum lmk_status ranking_make(struct ranking *ranking, struct lmk_collection *collection,

@@ -1,6 +1,6 @@
 /* The lexical index against a plain computation over the same texts: BM25, the query language, and
  * following the store through removals, crashes and damage. */
-#include "index/lexical.h"
+#include "index/lexical_internal.h"
 #include "tests/unit/scratch.h"
 
 #include <math.h>
@@ -509,6 +509,46 @@ static void test_removal(void **state)
     unbuild();
 }
 
+/* Statistics of words that are estimated from a sample, and a word's best block. */
+static struct lexical_statistics estimate(struct lexical *lexical, struct lexical_hit *best)
+{
+    struct lmk_error error;
+    struct lexical_query query;
+    struct lexical_statistics statistics;
+    size_t found;
+    must(lexical_begin(lexical, "cat frog", &query, &error), &error);
+    must(lexical_search(lexical, &query, 1, 5, NULL, best, &found, &statistics, &error), &error);
+    assert_int_equal(found, 1);
+    lexical_end(lexical, &query);
+    return statistics;
+}
+
+/* What a reader keeps from query to query goes when somebody else changes the file, and only then.
+ */
+static void test_reader_follows(void **state)
+{
+    (void)state;
+    struct lmk_error error;
+    struct lexical *reader;
+    struct lexical_hit before, after, fresh;
+    uint64_t removed;
+    build("reader.lmk");
+    char *path = scratch_path("reader.lmk/generation-000001/lexical.db");
+    must(lexical_open(&reader, path, false, &error), &error);
+    free(path);
+    struct lexical_statistics old = estimate(reader, &before), again = estimate(reader, &after);
+    assert_memory_equal(&old, &again, sizeof old);
+    assert_true(before.block == after.block && before.score == after.score);
+    twin_remove(2);
+    must(lmk_remove(collection, "2", &removed, &error), &error);
+    struct lexical_statistics followed = estimate(reader, &after), anew = estimate(words(), &fresh);
+    assert_memory_equal(&followed, &anew, sizeof anew);
+    assert_true(after.block == fresh.block && after.score == fresh.score);
+    assert_true(followed.mean != old.mean);
+    lexical_close(reader);
+    unbuild();
+}
+
 /* As after a crash: the store has committed, the words have not followed. */
 static void test_catching_up(void **state)
 {
@@ -767,11 +807,17 @@ static void test_edges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bm25),           cmocka_unit_test(test_language),
-        cmocka_unit_test(test_plain),          cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_most_matches),   cmocka_unit_test(test_removal),
-        cmocka_unit_test(test_catching_up),    cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_neighbourhoods), cmocka_unit_test(test_neighbourhood_by_hand),
+        cmocka_unit_test(test_bm25),
+        cmocka_unit_test(test_language),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_most_matches),
+        cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_catching_up),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_reader_follows),
+        cmocka_unit_test(test_neighbourhoods),
+        cmocka_unit_test(test_neighbourhood_by_hand),
         cmocka_unit_test(test_edges),
     };
     return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
