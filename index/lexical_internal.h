@@ -66,6 +66,7 @@ struct lexical {
     uint64_t blocks, end_block;     /* how many there are; behind the last one's number */
     double neighbourhood;           /* blocks of a neighbourhood, in the mean */
     struct lexical_reading *sample; /* [sample_count], owned; NULL: not read yet */
+    uint64_t *sample_blocks;        /* [sample_count], ascending, owned */
     size_t sample_count;
 };
 
@@ -97,6 +98,7 @@ struct lexical_content *lexical_count_terms(const struct lexical_query *query,
 /* Contents of the same blocks for every query: of all blocks of a small collection. */
 struct lexical_sample {
     struct lexical_content **contents; /* [count], none of them empty */
+    const uint64_t *blocks;            /* [count] ascending, the lexical index's */
     size_t count;
 };
 /* Release it in any case. */

@@ -263,18 +263,25 @@ static enum lmk_status run_in_scope(struct lexical *lexical, sqlite3_stmt *state
     return status;
 }
 
-/* The same for `most` blocks, taken at the beginnings of stretches that share out the collection.
- */
+/* The same for `most` blocks, taken at the beginnings of stretches that share out the collection,
+ * as the sample shows where its blocks lie; what a stretch has too few of, those behind it give. */
 static enum lmk_status run_sample(struct lexical *lexical, sqlite3_stmt *statement, uint64_t most,
-                                  struct best *best, struct sums *sums, struct lmk_error *error)
+                                  const struct lexical_sample *sample, struct best *best,
+                                  struct sums *sums, struct lmk_error *error)
 {
-    uint64_t stretches = most < 64 ? most : 64, end = lexical->end_block;
+    size_t stretches = most < 64 ? (size_t)most : 64;
     enum lmk_status status = LMK_OK;
     sqlite3_bind_int(statement, 4, lexical->scope == NULL);
-    for (uint64_t i = 0; !status && i < stretches; i++)
-        status = run_range(lexical, statement, end / stretches * i,
-                           i + 1 < stretches ? end / stretches * (i + 1) : end,
-                           (int64_t)(most / stretches), best, sums, error);
+    uint64_t first = 0;
+    for (size_t i = 1; !status && i <= stretches; i++) {
+        uint64_t before = sums->blocks, end = i < stretches && sample->count
+                                                  ? sample->blocks[i * sample->count / stretches]
+                                                  : lexical->end_block;
+        status = run_range(lexical, statement, first, end, (int64_t)(most / (stretches - i + 1)),
+                           best, sums, error);
+        most -= sums->blocks - before;
+        first = end;
+    }
     return status;
 }
 
@@ -294,7 +301,8 @@ static double blocks_searched(const struct lexical *lexical)
 /* Runs over the blocks that have any of the terms [0, chosen); where the only one is in more than
  * `most` (0: any number), over so many of them. */
 static enum lmk_status search_terms(struct lexical *lexical, const struct lexical_query *query,
-                                    size_t chosen, uint64_t most, struct best *best,
+                                    size_t chosen, uint64_t most,
+                                    const struct lexical_sample *sample, struct best *best,
                                     struct sums *sums, struct lmk_error *error)
 {
     static const char all[] = "SELECT rowid, block_bm25(words) FROM words WHERE words MATCH ?1",
@@ -316,7 +324,7 @@ static enum lmk_status search_terms(struct lexical *lexical, const struct lexica
     lexical->scorer.weights = query->weights;
     lexical->scorer.count = chosen;
     if (sampled) {
-        status = run_sample(lexical, statement, most, best, sums, error);
+        status = run_sample(lexical, statement, most, sample, best, sums, error);
         extrapolate(sums, (double)query->terms[chosen - 1].blocks * blocks_searched(lexical) /
                               (double)lexical->blocks);
     } else
@@ -359,7 +367,7 @@ static enum lmk_status search_weighed(struct lexical *lexical, struct lexical_qu
 {
     struct sums sums = {0};
     size_t chosen = weigh_terms(lexical, query, most);
-    enum lmk_status status = search_terms(lexical, query, chosen, most, best, &sums, error);
+    enum lmk_status status = search_terms(lexical, query, chosen, most, sample, best, &sums, error);
     if (status)
         return status;
     double blocks = blocks_searched(lexical);

@@ -36,7 +36,9 @@ void lexical_forget_snapshot(struct lexical *lexical)
     for (size_t i = 0; i < lexical->sample_count; i++)
         lexical_reading_release(&lexical->sample[i]);
     free(lexical->sample);
+    free(lexical->sample_blocks);
     lexical->sample = NULL;
+    lexical->sample_blocks = NULL;
     lexical->sample_count = 0;
     lexical->data_version = 0;
 }
@@ -58,18 +60,69 @@ enum lmk_status lexical_look_at_snapshot(struct lexical *lexical, struct lmk_err
 
 /* ------------------------------------------------------------------ the sample */
 
+struct looking {
+    struct lexical *lexical;
+    sqlite3_stmt *neighbours; /* of a block: the last one up to it, the first one from it on */
+};
+
+static enum lmk_status look_for_block(void *context, uint64_t block, struct gap *gap,
+                                      struct lmk_error *error)
+{
+    const struct looking *looking = context;
+    sqlite3_stmt *neighbours = looking->neighbours;
+    sqlite3_bind_int64(neighbours, 1, (sqlite3_int64)block);
+    int code = sqlite3_step(neighbours);
+    if (code != SQLITE_ROW)
+        return lexical_failure(looking->lexical, code, error);
+    bool before = sqlite3_column_type(neighbours, 0) != SQLITE_NULL,
+         behind = sqlite3_column_type(neighbours, 1) != SQLITE_NULL;
+    uint64_t last = (uint64_t)sqlite3_column_int64(neighbours, 0),
+             next = (uint64_t)sqlite3_column_int64(neighbours, 1);
+    sqlite3_reset(neighbours);
+    if (before && last == block)
+        return LMK_OK;
+    *gap = (struct gap){before ? last + 1 : 0, behind ? next : UINT64_MAX};
+    return LMK_NOT_FOUND;
+}
+
+static int ascending(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+static enum lmk_status draw_blocks(struct lexical *lexical, uint64_t blocks[SAMPLE], size_t *count,
+                                   struct lmk_error *error)
+{
+    struct looking looking = {.lexical = lexical};
+    enum lmk_status status = lexical_prepare(
+        lexical, &looking.neighbours,
+        "SELECT (SELECT rowid FROM words WHERE rowid <= ?1 ORDER BY rowid DESC LIMIT 1), "
+        "(SELECT rowid FROM words WHERE rowid >= ?1 ORDER BY rowid LIMIT 1)",
+        error);
+    if (!status)
+        status =
+            sample_draw(look_for_block, &looking, lexical->end_block, SAMPLE, blocks, count, error);
+    sqlite3_finalize(looking.neighbours);
+    if (!status)
+        qsort(blocks, *count, sizeof *blocks, ascending);
+    return status;
+}
+
 static enum lmk_status read_sample(struct lexical *lexical, struct lmk_error *error)
 {
-    uint64_t end = lexical->end_block;
-    enum lmk_status status = LMK_OK;
+    size_t drawn = 0;
     lexical->sample = malloc(SAMPLE * sizeof *lexical->sample);
-    if (!lexical->sample)
-        return error_memory(error, SAMPLE * sizeof *lexical->sample);
-    for (uint64_t i = 0; !status && i < SAMPLE && (i < end || end > SAMPLE); i++) {
+    lexical->sample_blocks = malloc(SAMPLE * sizeof *lexical->sample_blocks);
+    enum lmk_status status = lexical->sample && lexical->sample_blocks
+                                 ? draw_blocks(lexical, lexical->sample_blocks, &drawn, error)
+                                 : error_memory(error, SAMPLE * sizeof *lexical->sample);
+    for (size_t i = 0; !status && i < drawn; i++) {
+        uint64_t block = lexical->sample_blocks[i];
         struct lexical_reading *reading = &lexical->sample[lexical->sample_count];
-        status = lexical_read_text(lexical, sample_block(i, SAMPLE, end), reading, error);
+        status = lexical_read_text(lexical, block, reading, error);
         if (!status && reading->starts.size)
-            lexical->sample_count++;
+            lexical->sample_blocks[lexical->sample_count++] = block;
         else
             lexical_reading_release(reading);
     }
@@ -82,7 +135,7 @@ enum lmk_status lexical_take_sample(struct lexical *lexical, const struct lexica
                                     struct lexical_sample *sample, struct lmk_error *error)
 {
     enum lmk_status status = lexical->sample ? LMK_OK : read_sample(lexical, error);
-    *sample = (struct lexical_sample){0};
+    *sample = (struct lexical_sample){.blocks = lexical->sample_blocks};
     if (status)
         return status;
     size_t bytes = (lexical->sample_count + 1) * sizeof *sample->contents;

@@ -204,38 +204,45 @@ static enum lmk_status score_neighbourhoods(struct ranker *ranker, struct lmk_er
 
 /* ------------------------------------------------------------------ z-scores */
 
+/* Places are blocks, or those of the scope. */
+static enum lmk_status look_for_landmark(void *context, uint64_t place, struct gap *gap,
+                                         struct lmk_error *error)
+{
+    const struct ranker *ranker = context;
+    const struct scope *scope = ranker->request->scope;
+    uint64_t block = scope ? scope_block(scope, place) : place;
+    enum lmk_status status =
+        store_find_landmark(ranker->view, block, &gap->first, &gap->end, error);
+    if (status == LMK_NOT_FOUND && scope)
+        *gap = (struct gap){scope_place(scope, gap->first), scope_place(scope, gap->end)};
+    return status;
+}
+
 /* Mean and deviation of the landmark scores. */
 static enum lmk_status measure_landmarks(struct ranker *ranker, struct lmk_error *error)
 {
     struct store_counts counts;
     uint64_t blocks[RANKING_SAMPLE];
     double scores[RANKING_SAMPLE], sum = 0, squares = 0;
-    enum lmk_status status = store_counts(ranker->view, &counts, error);
-    if (status)
-        return status;
     const struct scope *scope = ranker->request->scope;
-    struct document first = {0}; /* what was before it has been removed */
-    if ((status = store_next_document(ranker->view, 0, &first, error)))
-        return status == LMK_NOT_FOUND ? LMK_OK : status;
-    uint64_t end = scope ? scope->blocks : counts.next_block - first.first_block;
-    size_t count = end < RANKING_SAMPLE ? (size_t)end : RANKING_SAMPLE, used = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t place = sample_block(i, RANKING_SAMPLE, end);
-        blocks[i] = scope ? scope_block(scope, place) : first.first_block + place;
-    }
+    size_t count;
+    enum lmk_status status = store_counts(ranker->view, &counts, error);
+    if (status ||
+        (status = sample_draw(look_for_landmark, ranker, scope ? scope->blocks : counts.next_block,
+                              RANKING_SAMPLE, blocks, &count, error)))
+        return status;
+    for (size_t i = 0; scope && i < count; i++)
+        blocks[i] = scope_block(scope, blocks[i]);
     status = segments_score(ranker->collection, ranker->view, SEGMENT_JOINT, ranker->pooled, blocks,
                             count, scores, error);
     for (size_t i = 0; !status && i < count; i++) {
-        if (isnan(scores[i]))
-            continue;
-        used++;
         sum += scores[i];
         squares += scores[i] * scores[i];
     }
-    if (!status && used) {
-        double mean = sum / (double)used;
+    if (!status && count) {
+        double mean = sum / (double)count;
         ranker->landmarks.mean = mean;
-        ranker->landmarks.deviation = sqrt(fmax(0, squares / (double)used - mean * mean));
+        ranker->landmarks.deviation = sqrt(fmax(0, squares / (double)count - mean * mean));
     }
     return status;
 }

@@ -1,18 +1,28 @@
-/* A sample of blocks that is the same for every question, so that its pages stay in memory. */
+/* A sample of blocks that is the same for every question, so that its pages stay in memory. What is
+ * sampled lies at places counted from 0, with gaps between: the numbers of removed blocks are never
+ * used again, and blocks may wait for the model. */
 #ifndef LMK_INDEX_SAMPLE_H
 #define LMK_INDEX_SAMPLE_H
 
+#include "src/base/error.h"
+
+#include <stddef.h>
 #include <stdint.h>
 
-/* Block number `i` of a sample of `size` out of the blocks [0, end): every block where they are not
- * more than the sample, otherwise drawn at random (SplitMix64), the same way each time. */
-static inline uint64_t sample_block(uint64_t i, uint64_t size, uint64_t end)
-{
-    if (end <= size)
-        return i;
-    uint64_t z = (i + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (z ^ (z >> 31)) % end;
-}
+/* A stretch of places, with nothing in it. */
+struct gap {
+    uint64_t first, end;
+};
+
+/* LMK_OK: something is at the place. LMK_NOT_FOUND, without a sentence: nothing is, and `gap` says
+ * how far around it. Other errors end the sampling. */
+typedef enum lmk_status sample_look(void *context, uint64_t place, struct gap *gap,
+                                    struct lmk_error *error);
+
+/* Fills `places` with all that are taken of [0, end), ascending, where they are not more than
+ * `size`; else with `size` of them, drawn at random with the same chance for each, the same way
+ * each time. Gives how many. */
+enum lmk_status sample_draw(sample_look *look, void *context, uint64_t end, size_t size,
+                            uint64_t *places, size_t *count, struct lmk_error *error);
 
 #endif

@@ -239,17 +239,33 @@ void scope_close(struct scope *scope)
 
 /* ------------------------------------------------------------------ asking */
 
-bool scope_holds(const struct scope *scope, uint64_t block)
+/* The first range that ends behind the block, or the number of ranges. */
+static size_t range_from(const struct scope *scope, uint64_t block)
 {
-    size_t low = 0, high = scope ? scope->count : 0;
-    while (low < high) { /* the first range that ends behind the block */
+    size_t low = 0, high = scope->count;
+    while (low < high) {
         size_t middle = (low + high) / 2;
         if (scope->ranges[middle].end <= block)
             low = middle + 1;
         else
             high = middle;
     }
-    return !scope || (low < scope->count && scope->ranges[low].first <= block);
+    return low;
+}
+
+bool scope_holds(const struct scope *scope, uint64_t block)
+{
+    size_t range = scope ? range_from(scope, block) : 0;
+    return !scope || (range < scope->count && scope->ranges[range].first <= block);
+}
+
+uint64_t scope_place(const struct scope *scope, uint64_t block)
+{
+    size_t index = range_from(scope, block);
+    if (index == scope->count)
+        return scope->blocks;
+    const struct scope_range *range = &scope->ranges[index];
+    return range->before + (block > range->first ? block - range->first : 0);
 }
 
 uint64_t scope_block(const struct scope *scope, uint64_t place)

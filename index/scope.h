@@ -39,6 +39,9 @@ void scope_close(struct scope *scope); /* NULL is fine */
 /* True for a NULL scope. */
 bool scope_holds(const struct scope *scope, uint64_t block);
 
+/* How many of its blocks lie before a block; the place of one that it holds. */
+uint64_t scope_place(const struct scope *scope, uint64_t block);
+
 /* The block at a place below scope->blocks. */
 uint64_t scope_block(const struct scope *scope, uint64_t place);
 

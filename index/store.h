@@ -155,6 +155,11 @@ enum lmk_status store_block_text(struct store_view *view, uint64_t block, struct
 enum lmk_status store_landmark_key(struct store_view *view, uint64_t block, const float **key,
                                    struct lmk_error *error);
 
+/* LMK_OK where a block has a landmark key. LMK_NOT_FOUND, without a sentence: it has none, nor has
+ * any other in [*first, *end), which are all between its neighbours that have one. */
+enum lmk_status store_find_landmark(struct store_view *view, uint64_t block, uint64_t *first,
+                                    uint64_t *end, struct lmk_error *error);
+
 /* All landmark keys of blocks in [first, end), in order, until `visit` returns other than LMK_OK,
  * which is passed on. Blocks of removed documents and blocks without landmarks are left out. */
 enum lmk_status store_visit_landmarks(struct store_view *view, uint64_t first, uint64_t end,

@@ -475,6 +475,21 @@ enum lmk_status store_blocks_done(struct store_view *view, const struct document
     return status;
 }
 
+enum lmk_status store_find_landmark(struct store_view *view, uint64_t block, uint64_t *first,
+                                    uint64_t *end, struct lmk_error *error)
+{
+    struct extent before = {0};
+    MDB_val value;
+    enum lmk_status status = view_extent(view, true, block, &before, error);
+    if (status != LMK_NOT_FOUND)
+        return status;
+    *first = before.first + before.count;
+    status = view_at_or_after(view, TABLE_LANDMARKS, block, end, &value, error);
+    if (status == LMK_NOT_FOUND)
+        *end = UINT64_MAX;
+    return status ? status : LMK_NOT_FOUND;
+}
+
 /* ---- all landmarks */
 
 struct landmark_visit {

@@ -15,15 +15,21 @@
 #define FIRST_BLOCK (((uint64_t)5 << 32) - 100)
 #define FIRST_DOCUMENT (((uint64_t)3 << 32) - 1)
 
-static struct lmk_collection *make(const char *name, bool large)
+/* Documents and blocks from now on have large numbers. */
+static void skip_numbers(struct lmk_collection *collection)
 {
     struct lmk_error error;
     struct store_batch *batch;
-    struct lmk_collection *collection = scratch_create(name, tiny_model, LMK_TIER_F16, NULL);
     must(store_batch_begin(collection->store, &batch, &error), &error);
-    if (large)
-        must(store_start_at(batch, FIRST_DOCUMENT, FIRST_BLOCK, &error), &error);
+    must(store_start_at(batch, FIRST_DOCUMENT, FIRST_BLOCK, &error), &error);
     must(store_commit(batch, &error), &error);
+}
+
+static struct lmk_collection *make(const char *name, bool large)
+{
+    struct lmk_collection *collection = scratch_create(name, tiny_model, LMK_TIER_F16, NULL);
+    if (large)
+        skip_numbers(collection);
     scratch_index(collection, "books");
     return collection;
 }
@@ -105,10 +111,52 @@ static void test_same_as_small(void **state)
     lmk_collection_close(large);
 }
 
+/* The texts and scores that a search for a rare and a common word finds. */
+static struct lmk_results *find(struct lmk_collection *collection)
+{
+    struct lmk_search_options options = lmk_search_defaults();
+    struct lmk_results *results;
+    struct lmk_error error;
+    options.most_matches = 2; /* what lies in more is estimated from a sample */
+    must(lmk_search(collection, "two needle", &options, &results, &error), &error);
+    assert_true(results->count > 0);
+    return results;
+}
+
+/* A gap in the middle of the numbers, as a removed library leaves it: the statistics of scores,
+ * which come from a sample of the blocks, are as without it. */
+static void test_gap(void **state)
+{
+    (void)state;
+    write_book("gap/1.txt", "one", 1, 300);
+    write_book("gap/2.txt", "two", 2, 1500);
+    write_book("gap/3.txt", "three", 3, 500);
+    struct lmk_collection *small = scratch_create("whole.lmk", tiny_model, LMK_TIER_F16, NULL),
+                          *gapped = scratch_create("gap.lmk", tiny_model, LMK_TIER_F16, NULL);
+    scratch_index(small, "gap");
+    scratch_index(gapped, "gap/1.txt");
+    skip_numbers(gapped);
+    scratch_index(gapped, "gap");
+    struct lmk_results *expected = find(small), *found = find(gapped);
+    assert_int_equal(found->count, expected->count);
+    for (size_t i = 0; i < found->count; i++) {
+        const struct lmk_passage *a = &expected->passages[i], *b = &found->passages[i];
+        assert_string_equal(a->text, b->text);
+        assert_true(fabs(a->score - b->score) < 1e-4);
+        assert_true(fabs(a->landmark_part - b->landmark_part) < 1e-4);
+        assert_true(fabs(a->lexical_part - b->lexical_part) < 1e-4);
+    }
+    lmk_results_free(expected);
+    lmk_results_free(found);
+    lmk_collection_close(small);
+    lmk_collection_close(gapped);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_as_small),
+        cmocka_unit_test(test_gap),
     };
     return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
 }

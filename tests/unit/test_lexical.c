@@ -1,6 +1,7 @@
 /* The lexical index against a plain computation over the same texts: BM25, the query language, and
  * following the store through removals, crashes and damage. */
 #include "index/lexical_internal.h"
+#include "index/store_internal.h"
 #include "tests/unit/scratch.h"
 
 #include <math.h>
@@ -473,6 +474,39 @@ static void test_most_matches(void **state)
     unbuild();
 }
 
+/* Nearly all of the numbers belong to no block. */
+static void test_wide_gap(void **state)
+{
+    (void)state;
+    struct store_batch *batch;
+    struct lmk_error error;
+    struct answer found;
+    build("gap.lmk");
+    must(store_batch_begin(collection->store, &batch, &error), &error);
+    must(store_start_at(batch, 100, (uint64_t)1 << 32, &error), &error);
+    must(store_commit(batch, &error), &error);
+    char *text = make_text(78, 400);
+    scratch_write_text("more/d.txt", text);
+    scratch_index(collection, "more");
+    search("xyzzy frog", 8, &found);
+    assert_true(found.count >= 6 && found.count <= 8);
+    /* A common word's weight comes from the sample. */
+    struct answer all, some;
+    search("cat dog frog", 0, &all);
+    search("frog", 0, &found);
+    search("cat dog frog", found.count, &some);
+    assert_true(some.count > 0 && some.count < all.count);
+    for (size_t i = 0; i < some.count; i++) {
+        size_t same = 0;
+        while (same < all.count && all.hits[same].block != some.hits[i].block)
+            same++;
+        assert_true(same < all.count);
+        assert_true(fabs(some.hits[i].score / all.hits[same].score - 1) < 1e-3);
+    }
+    free(text);
+    unbuild();
+}
+
 /* ---- following the store */
 
 static void expect_whole(uint64_t documents)
@@ -807,17 +841,12 @@ static void test_edges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bm25),
-        cmocka_unit_test(test_language),
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_most_matches),
-        cmocka_unit_test(test_removal),
-        cmocka_unit_test(test_catching_up),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_reader_follows),
-        cmocka_unit_test(test_neighbourhoods),
-        cmocka_unit_test(test_neighbourhood_by_hand),
+        cmocka_unit_test(test_bm25),           cmocka_unit_test(test_language),
+        cmocka_unit_test(test_plain),          cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_most_matches),   cmocka_unit_test(test_wide_gap),
+        cmocka_unit_test(test_removal),        cmocka_unit_test(test_catching_up),
+        cmocka_unit_test(test_damage),         cmocka_unit_test(test_reader_follows),
+        cmocka_unit_test(test_neighbourhoods), cmocka_unit_test(test_neighbourhood_by_hand),
         cmocka_unit_test(test_edges),
     };
     return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
