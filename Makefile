@@ -319,6 +319,7 @@ $(BUILD)/bench/%: $(OBJECT_DIR)/bench/%.o $(BENCH_HELPERS) $(LIBRARY_OBJECTS) $(
 #   RUN=NAME         the run's folder in TRAIN (run)
 #   RESUME=FILE      checkpoint that it goes on from
 #   TEACHER, PIECES  the teacher's ONNX file and its tokenizer.json, for train-run and train-evaluate
+#   WORDNET          folder of WordNet's files, for train-run: questions made by rule then have synonyms in them
 #   VOCABULARY       pieces of the tokenizer (16384)
 #   PARTS            megabytes of the parts that the packed texts are dealt out to ("46 124 130")
 #   TRAIN_OPTIONS, EVALUATE_OPTIONS, PASSKEY_OPTIONS   further options of train.py, evaluate.py, passkey.py
@@ -359,10 +360,14 @@ train-data: $(TRAIN)/parts.done
 ## train-tokenizer: only as far as the tokenizer
 train-tokenizer: $(TRAIN)/landmark.model
 
+$(TRAIN)/synonyms.json:
+	$(PYTHON) -m train.synonyms --wordnet $(WORDNET) --out $@
+
 ## train-run: one training run; RESUME=CHECKPOINT goes on from an earlier one
-train-run: $(TRAIN)/parts.done
+train-run: $(TRAIN)/parts.done $(if $(WORDNET),$(TRAIN)/synonyms.json)
 	$(TRAIN_START) $(TRAIN_MODEL) --data $(TRAIN)/parts --questions $(TRAIN)/questions.jsonl --out $(TRAIN)/$(RUN) \
-	    --seconds $(RUN_SECONDS) $(TRAIN_TEACHER) $(if $(RESUME),--resume $(RESUME)) $(TRAIN_OPTIONS)
+	    --seconds $(RUN_SECONDS) $(TRAIN_TEACHER) $(if $(WORDNET),--synonyms $(TRAIN)/synonyms.json) \
+	    $(if $(RESUME),--resume $(RESUME)) $(TRAIN_OPTIONS)
 
 ## train-evaluate: the run's model on held-out material, and the pass-key test
 train-evaluate:

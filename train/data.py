@@ -10,7 +10,9 @@ Every prompt names the blocks that answer it, as a bit mask over its context's b
 """
 import dataclasses
 import glob
+import json
 import os
+import pathlib
 
 import numpy as np
 
@@ -87,13 +89,14 @@ class Prompt:
 class Maker:
     """Makes batches; one in each worker process."""
 
-    def __init__(self, folder, tokenizer_path, pieces_path, questions_path, step, titled_share=0.5):
+    def __init__(self, folder, tokenizer_path, pieces_path, questions_path, synonyms_path, step, titled_share=0.5):
         self.step, self.folder = step, folder
         self.tokenizer = load(tokenizer_path)
         self.encode = self.tokenizer.encode
         self.pieces = WordPiece(pieces_path) if pieces_path else None
         self.questions = read_lines(questions_path) if questions_path else []
         self.substitutes = Substitutes(self.questions)
+        self.synonyms = json.loads(pathlib.Path(synonyms_path).read_text(encoding="utf-8")) if synonyms_path else {}
         self.titled_share = titled_share
         self.parts = []
         pieces = [self.tokenizer.id_to_piece(i) for i in range(self.tokenizer.vocab_size())]
@@ -172,7 +175,7 @@ class Maker:
             asked = record["qas"][rng.integers(len(record["qas"]))]
             words = asked["question"]
             if rng.random() < 0.3:  # the same few questions come again and again
-                words = " ".join(tasks.noised(rng, words.split(), 0.08))
+                words = " ".join(tasks.reworded(rng, tasks.noised(rng, words.split(), 0.08), self.synonyms, 0.3))
             ids = self.prompt_ids(words)
             if len(ids) > self.step.prompt_rows - 2:
                 continue

@@ -413,7 +413,8 @@ def run(options):
     tokenizer = load(options.tokenizer)
     group = Group()
     device = group.device
-    feed = Feed(options.parts, (options.tokenizer, "", options.questions), StepShape(**{**step, "answered": 1.0, "retold": 0.0}), options.workers, 77, group) \
+    held_out = StepShape(**{**step, "answered": 1.0, "retold": 0.0})
+    feed = Feed(options.parts, (options.tokenizer, "", options.questions, ""), held_out, options.workers, 77, group) \
         if {"reading", "language"} & set(options.only) else None
     trainer = Trainer(shape, StepShape(**step), settings, group, False)
     if options.gguf:

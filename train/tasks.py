@@ -145,6 +145,11 @@ def noised(rng, words, share):
     return kept
 
 
+def reworded(rng, words, synonyms, share):
+    """Words of which some are replaced by others that mean the same."""
+    return [str(rng.choice(synonyms[word])) if word in synonyms and rng.random() < share else word for word in words]
+
+
 def asked(maker, rng, row):
     """A question for a name or a number of the block, made from its sentence: the answer's place is taken by a question
     word, which comes first, with what follows it or what precedes it (as Lewis et al. 2019 make questions from cloze)."""
@@ -164,7 +169,8 @@ def asked(maker, rng, row):
     if len(before) + len(after) < 4:
         return None
     share = rng.choice((0.0, 0.08, 0.2))
-    before, after = noised(rng, before, share), noised(rng, after, share)
+    other = rng.choice((0.0, 0.5))
+    before, after = (reworded(rng, noised(rng, part, share), maker.synonyms, other) for part in (before, after))
     rest = after + before if rng.random() < 0.5 else before + after
     text = " ".join([question_word(rng, words, first)] + [w for w in rest if w]) + "?"
     text = text.lower() if rng.random() < 0.25 else text
@@ -173,13 +179,13 @@ def asked(maker, rng, row):
 
 
 def span(maker, rng, row):
-    """A stretch of the block, some of its words dropped."""
+    """A stretch of the block, some of its words dropped or replaced."""
     words = _words(maker, row)
     if len(words) < 10:
         return None
     first = int(rng.integers(len(words) - 8))
     kept = [w for w in words[first:first + int(rng.integers(6, 18))] if rng.random() < 0.75]
-    text = " ".join(kept)
+    text = " ".join(reworded(rng, kept, maker.synonyms, rng.choice((0.0, 0.5))))
     return "span", maker.prompt_ids(text), [], text, True
 
 

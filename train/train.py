@@ -1,7 +1,7 @@
 """Trains a landmark model until a point in time.
 
     python3 -m train.train --config FILE --data FOLDER --tokenizer MODEL --questions FILE --out FOLDER
-                           [--pieces tokenizer.json --teacher MODEL.onnx] [--resume CHECKPOINT]
+                           [--pieces tokenizer.json --teacher MODEL.onnx] [--synonyms FILE] [--resume CHECKPOINT]
                            [--seconds 1200 | --end FILE] [--workers 12] [--profile FILE]
 
 With several GPUs: torchrun --nproc_per_node COUNT -m train.train ... (train/parallel.py); --workers counts for each.
@@ -319,7 +319,7 @@ def run(options):
     def write(**entry):
         print(json.dumps({"time": round(time.time() - clock.start, 1), **entry}), file=log)
 
-    arguments = (options.tokenizer, options.pieces, options.questions)
+    arguments = (options.tokenizer, options.pieces, options.questions, options.synonyms)
     feed = Feed(options.data, arguments, step, options.workers, options.seed, group)
     torch.manual_seed(options.seed)
     if options.fused and group.device != "cuda":
@@ -404,6 +404,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--pieces", default="", help="the teacher's tokenizer.json")
     parser.add_argument("--teacher", default="", help="the teacher's ONNX file")
+    parser.add_argument("--synonyms", default="", help="file of synonyms.py")
     parser.add_argument("--resume", default="")
     parser.add_argument("--seconds", type=float, default=1200)
     parser.add_argument("--end", default="")

@@ -86,7 +86,7 @@ class Synthetic(unittest.TestCase):
             @staticmethod
             def vocab_size():
                 return 1000
-        starts_word = np.ones(70000, bool)
+        starts_word, synonyms = np.ones(70000, bool), {}
         answer = [5, 6]
 
         @staticmethod
@@ -134,7 +134,7 @@ class Synthetic(unittest.TestCase):
         answered = {}
         for share, retold in ((0.0, False), (0.5, False), (1.0, False), (0.0, True)):
             maker = data.Maker.__new__(data.Maker)
-            maker.step, maker.encode, maker.answer = data.StepShape(answered=share), self.Maker.encode, [5, 6]
+            maker.step, maker.encode, maker.answer, maker.synonyms = data.StepShape(answered=share), self.Maker.encode, [5, 6], {}
             rng = np.random.default_rng(1)
             prompts = [p for _ in range(50) for p in maker._questions(rng, [(record, 61, 7, retold)])]
             self.assertEqual({p.find for p in prompts}, {0b11})    # tokens 61 to 67
