@@ -54,6 +54,7 @@ class Settings:
     size: float = 1e-3             # mean square of the joint scores' parts, by memory layer and KV head
     attend: float = 0.5            # re-ranking by exact attention
     attend_distillation: float = 0.5
+    imitation: float = 0.5         # of exact attention by the landmarks
     answer: float = 1.0
     gate: float = 0.5
     point: float = 0.5             # where in the context the answer's tokens stand, by the top memory layer's attention

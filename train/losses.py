@@ -75,14 +75,18 @@ def attention_scores(queries, keys, tokens):
     return (inside * weight).sum(4).permute(0, 3, 4, 1, 2).flatten(3)
 
 
-def attend_losses(scores, gold, visible, teacher):
-    """scores, gold, visible [P, M]: scores by exact attention of M blocks, which of them count as found, and which may be
-    chosen; teacher [P', M] of the first P' prompts, divided by its temperature, or None. -> dict"""
+def attend_losses(scores, landmarks, gold, visible, teacher):
+    """scores, landmarks, gold, visible [P, M]: scores of M blocks by exact attention and by their landmarks, which of the blocks
+    count as found, and which may be chosen; teacher [P', M] of the first P' prompts, divided by its temperature, or None.
+    Exact attention, which sees every token, teaches the landmarks (imitation); that loss has no gradient for its scores.
+    -> dict"""
     asked = (gold & visible).any(1)
     scores = scores.masked_fill(~visible, NEVER)
     student = scores.log_softmax(1)
     out = {"attend": log_mean(-student.masked_fill(~gold, NEVER).logsumexp(1), asked.float()),
            "attend_accuracy": log_mean(gold.gather(1, scores.argmax(1, keepdim=True))[:, 0].float(), asked.float())}
+    seen, aim = landmarks.masked_fill(~visible, NEVER).log_softmax(1), student.detach()
+    out["imitation"] = log_mean((aim.exp() * (aim - seen)).sum(1), asked.float())
     if teacher is not None:
         aim = teacher.masked_fill(~visible[:len(teacher)], NEVER).log_softmax(1)
         divergence = (aim.exp() * (aim - student[:len(teacher)])).sum(1)

@@ -108,8 +108,8 @@ class Trainer:
             parts.update(self.stream_loss(h, memory, keys, batch))
         settings = self.settings
         total = sum(getattr(settings, name) * parts[name] for name in
-                    ("language", "contrast", "distillation", "drift", "size", "attend", "attend_distillation", "answer",
-                     "gate", "point") if name in parts)
+                    ("language", "contrast", "distillation", "drift", "size", "attend", "attend_distillation",
+                     "imitation", "answer", "gate", "point") if name in parts)
         if "stream" in parts:
             total = total + settings.stream * parts["stream"] + settings.gate * parts["stream_gate"]
         return total, parts
@@ -153,12 +153,12 @@ class Trainer:
         out["size"] = by_part.square().mean()
         self.stored.add(joint[:taught].flatten(0, 1), aims.flatten(0, 1) if aims is not None else joint.new_zeros(
             taught * step.blocks, 1), filled[:taught].flatten())
-        out.update(self.attend_loss(queries, tokens, memory, batch, teacher))
+        out.update(self.attend_loss(queries, tokens, memory, batch, scores, teacher))
         return out
 
-    def attend_loss(self, queries, tokens, memory, batch, teacher):
+    def attend_loss(self, queries, tokens, memory, batch, landmarks, teacher):
         """Re-ranking by exact attention: each prompt against the blocks of its own context and of the next one.
-        teacher [P, B' * N ...] as in find_losses."""
+        landmarks [P, B, N]: joint scores; teacher [P, B' * N ...] as in find_losses."""
         step, shape = self.step, self.shape
         taught, contexts = step.natural + step.questions, len(batch["filled"])
         context = torch.arange(contexts, device=self.device)
@@ -176,7 +176,8 @@ class Trainer:
         if teacher is not None:
             at = both[:taught, :, None] * step.blocks + torch.arange(step.blocks, device=self.device)
             teacher = teacher[:taught * step.prompts].gather(1, at.flatten(1).repeat_interleave(step.prompts, 0))
-        return losses.attend_losses(scores.flatten(0, 1), gold, visible, teacher)
+        landmarks = landmarks.gather(1, both.repeat_interleave(step.prompts, 0)[:, :, None].expand(-1, -1, step.blocks))
+        return losses.attend_losses(scores.flatten(0, 1), landmarks.flatten(1), gold, visible, teacher)
 
     def read_loss(self, memory, keys, batch):
         """Answers in pass 2, and the landmark scores where their tokens are predicted."""

@@ -112,7 +112,8 @@ class AttendLosses(unittest.TestCase):
 
     def setUp(self):
         generator = torch.Generator().manual_seed(0)
-        self.scores, self.teacher = (2 * torch.randn(6, 6, generator=generator, dtype=torch.float64) for _ in range(2))
+        self.scores, self.teacher, self.landmarks = (2 * torch.randn(6, 6, generator=generator, dtype=torch.float64)
+                                                     for _ in range(3))
         self.scores[0, 0] = 7     # right, and the best
         self.scores[1, 2] = -3    # right, and not the best
         self.scores[2, 4] = 7     # one of two right ones is the best
@@ -122,38 +123,48 @@ class AttendLosses(unittest.TestCase):
 
     def expected(self, taught):
         """The first `taught` prompts have a teacher."""
-        contrast, found, divergence = [], [], []
+        contrast, found, divergence, imitation = [], [], [], []
         for prompt in range(6):
             seen = [block for block in range(6) if self.visible[prompt, block]]
             right = [block for block in seen if self.gold[prompt, block]]
             if not right:
                 continue
-            scores, aims = ({block: x[prompt, block].item() for block in seen} for x in (self.scores, self.teacher))
-            student, teacher = ({block: math.exp(x[block] - log_sum_exp(list(x.values()))) for block in seen}
-                                for x in (scores, aims))
+            scores, *others = ({block: x[prompt, block].item() for block in seen}
+                               for x in (self.scores, self.teacher, self.landmarks))
+            student, teacher, landmarks = ({block: math.exp(x[block] - log_sum_exp(list(x.values()))) for block in seen}
+                                           for x in (scores, *others))
+            imitation.append(sum(student[b] * math.log(student[b] / landmarks[b]) for b in seen))
             contrast.append(-math.log(sum(student[block] for block in right)))
             found.append(max(seen, key=scores.get) in right)
             if prompt < taught:
                 divergence.append(sum(teacher[b] * math.log(teacher[b] / student[b]) for b in seen))
-        return {"attend": np.mean(contrast), "attend_accuracy": np.mean(found), "attend_distillation": np.mean(divergence)}
+        return {"attend": np.mean(contrast), "attend_accuracy": np.mean(found), "attend_distillation": np.mean(divergence),
+                "imitation": np.mean(imitation)}
 
     def test_values(self):
-        actual = losses.attend_losses(self.scores, self.gold, self.visible, self.teacher[:4])
+        actual = losses.attend_losses(self.scores, self.landmarks, self.gold, self.visible, self.teacher[:4])
         expected = self.expected(4)
         self.assertEqual(actual.keys(), expected.keys())
         for name, value in expected.items():
             self.assertAlmostEqual(actual[name].item(), value, 6, name)
         self.assertEqual(actual["attend_accuracy"].item(), 0.5)   # of prompts 0, 1, 2 and 5
 
+    def test_only_landmarks_learn_by_imitation(self):
+        self.scores.requires_grad_()
+        self.landmarks.requires_grad_()
+        losses.attend_losses(self.scores, self.landmarks, self.gold, self.visible, None)["imitation"].backward()
+        self.assertIsNone(self.scores.grad)
+        self.assertGreater(self.landmarks.grad.abs().max().item(), 0)
+
     def test_without_teacher(self):
-        actual = losses.attend_losses(self.scores, self.gold, self.visible, None)
-        self.assertEqual(set(actual), {"attend", "attend_accuracy"})
+        actual = losses.attend_losses(self.scores, self.landmarks, self.gold, self.visible, None)
+        self.assertEqual(set(actual), {"attend", "attend_accuracy", "imitation"})
         self.assertAlmostEqual(actual["attend"].item(), self.expected(6)["attend"], 6)
 
     def test_teacher_of_its_own_opinion(self):
         """A teacher that gives the same probabilities has nothing to teach, whatever it says of blocks that may not be chosen."""
         teacher = torch.where(self.visible, self.scores + 5, torch.tensor(50.0, dtype=torch.float64))
-        actual = losses.attend_losses(self.scores, self.gold, self.visible, teacher)
+        actual = losses.attend_losses(self.scores, self.landmarks, self.gold, self.visible, teacher)
         self.assertAlmostEqual(actual["attend_distillation"].item(), 0, 9)
 
     def test_nothing_to_find(self):
@@ -161,9 +172,9 @@ class AttendLosses(unittest.TestCase):
         scores = self.scores.float().requires_grad_()
         visible = self.visible.clone()
         visible[0] = False
-        actual = losses.attend_losses(scores, torch.zeros_like(self.gold), visible, self.teacher.float())
+        actual = losses.attend_losses(scores, self.landmarks.float(), torch.zeros_like(self.gold), visible, self.teacher.float())
         self.assertEqual({name: value.item() for name, value in actual.items()},
-                         {"attend": 0, "attend_accuracy": 0, "attend_distillation": 0})
+                         {"attend": 0, "attend_accuracy": 0, "attend_distillation": 0, "imitation": 0})
         (actual["attend"] + actual["attend_distillation"]).backward()
         self.assertEqual(scores.grad.abs().max().item(), 0)
 
