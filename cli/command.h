@@ -41,10 +41,10 @@ struct arguments {
     enum lmk_granularity granularity;
     enum lmk_tier tier;
     const char *tier_name; /* NULL: none was given */
-    const char *ann;   /* NULL: not given; "": by size */
-    const char *from;  /* the model of the collection before, or NULL */
-    const char *first; /* NULL: in order */
-    double seconds;    /* 0: no limit */
+    const char *ann;       /* NULL: not given; "": by size */
+    const char *from;      /* the model of the collection before, or NULL */
+    const char *first;     /* NULL: in order */
+    double seconds;        /* 0: no limit */
     float temperature;
     uint64_t seed;
     struct eval_arguments eval;

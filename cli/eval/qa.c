@@ -185,30 +185,49 @@ static void part_close(struct part *part)
     folder_remove(part->folder);
 }
 
-/* A collection for each question, of its right passages. */
+static bool same_gold(const struct qa_question *a, const struct qa_question *b)
+{
+    return a->gold_count == b->gold_count &&
+           !memcmp(a->gold, b->gold, a->gold_count * sizeof *a->gold);
+}
+
+/* Asks the questions from `first` on that have the same right passages, in a collection of these.
+ */
+static enum lmk_status ask_group(struct evaluation *evaluation, size_t first, bool *kept,
+                                 bool *done, size_t *asked, struct lmk_error *error)
+{
+    const struct qa_question *questions = evaluation->set.questions, *question = &questions[first];
+    struct part part;
+    for (size_t j = 0; j < question->gold_count; j++)
+        kept[question->gold[j]] = true;
+    enum lmk_status status = part_open(&part, evaluation, kept, true, error);
+    for (size_t i = first; !status && i < evaluation->set.count; i++) {
+        if (done[i] || !same_gold(question, &questions[i]))
+            continue;
+        done[i] = true;
+        status = ask(evaluation, part.library.collection, &questions[i],
+                     &evaluation->asked[KNOWN][i], error);
+        if (!status)
+            status = step(evaluation, KNOWN, ++*asked, error);
+    }
+    part_close(&part);
+    for (size_t j = 0; j < question->gold_count; j++)
+        kept[question->gold[j]] = false;
+    return status;
+}
+
 static enum lmk_status ask_known(struct evaluation *evaluation, struct lmk_error *error)
 {
+    size_t asked = 0;
     bool *kept = calloc(evaluation->corpus.ids.count, sizeof *kept);
-    if (!kept)
-        return fail_memory(error);
-    enum lmk_status status = LMK_OK;
-    for (size_t i = 0; !status && i < evaluation->set.count; i++) {
-        const struct qa_question *question = &evaluation->set.questions[i];
-        struct part part;
-        for (size_t j = 0; j < question->gold_count; j++)
-            kept[question->gold[j]] = true;
-        status = part_open(&part, evaluation, kept, true, error);
-        if (!status)
-            status = ask(evaluation, part.library.collection, question,
-                         &evaluation->asked[KNOWN][i], error);
-        if (!status)
-            status = step(evaluation, KNOWN, i + 1, error);
-        part_close(&part);
-        for (size_t j = 0; j < question->gold_count; j++)
-            kept[question->gold[j]] = false;
-    }
+    bool *done = calloc(evaluation->set.count, sizeof *done);
+    enum lmk_status status = kept && done ? LMK_OK : fail_memory(error);
+    for (size_t i = 0; !status && i < evaluation->set.count; i++)
+        if (!done[i])
+            status = ask_group(evaluation, i, kept, done, &asked, error);
     progress_clear(&evaluation->display);
     free(kept);
+    free(done);
     return status;
 }
 

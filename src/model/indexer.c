@@ -1,5 +1,5 @@
 #include "src/model/attention.h"
-#include "src/model/dense.h"
+#include "src/model/indexer_weights.h"
 #include "src/model/kernels.h"
 #include "src/model/limits.h"
 #include "src/model/rows.h"
@@ -15,25 +15,16 @@
  * the caches. */
 enum { BATCH_BLOCKS = 16 };
 
-/* A layer below the top memory layer runs whole; of that one only `projection` is used, for keys
- * and values. An indexer that scores runs all layers whole. */
-struct indexer_layer {
-    bool memory;
-    const float *attention_norm, *feed_forward_norm; /* the model's */
-    struct dense projection;                         /* queries, keys, values side by side */
-    struct dense output, gate_up, down;
-};
-
 struct indexer {
     const struct lmk_model *model;
     struct model_shape shape; /* the model's, with the reach that is wanted */
     struct attention attention;
-    enum tensor_type far_type;            /* what the keys and values of far blocks are read as */
-    size_t copies;                        /* of a packed block: 2 where far ones are rounded */
-    const struct bf16_products *products; /* NULL: float32 */
-    size_t top;                           /* layers that run whole */
-    struct indexer_layer *layers;         /* [top + 1] */
-    struct dense vocabulary;              /* only where it scores */
+    enum tensor_type far_type;             /* what the keys and values of far blocks are read as */
+    size_t copies;                         /* of a packed block: 2 where far ones are rounded */
+    const struct indexer_weights *weights; /* `own`, or the model's */
+    struct indexer_weights own;            /* where it scores; else empty */
+    size_t top;                            /* layers that run whole */
+    const struct indexer_layer *layers;    /* [top + 1], of the weights */
     size_t batch_blocks, max_threads;
     struct batch_block *batch;
     size_t batch_count;
@@ -61,52 +52,15 @@ struct batch_block {
 
 /* ---- opening */
 
-static enum lmk_status open_layer(struct indexer *indexer, size_t l, struct lmk_error *error)
-{
-    struct indexer_layer *layer = &indexer->layers[l];
-    const struct layer_weights *weights = &indexer->model->layers[l];
-    layer->memory = model_is_memory_layer(&indexer->shape, (uint32_t)l);
-    layer->attention_norm = weights->attention_norm;
-    layer->feed_forward_norm = weights->feed_forward_norm;
-    const struct weight *projections[] = {&weights->query, &weights->key, &weights->value};
-    if (l == indexer->top)
-        return dense_open(&layer->projection, projections + 1, 2, indexer->products, error);
-    const struct weight *gate_up[] = {&weights->gate, &weights->up};
-    const struct weight *output = &weights->output, *down = &weights->down;
-    enum lmk_status status =
-        dense_open(&layer->projection, projections, 3, indexer->products, error);
-    if (status == LMK_OK)
-        status = dense_open(&layer->output, &output, 1, indexer->products, error);
-    if (status == LMK_OK)
-        status = dense_open(&layer->gate_up, gate_up, 2, indexer->products, error);
-    if (status == LMK_OK)
-        status = dense_open(&layer->down, &down, 1, indexer->products, error);
-    return status;
-}
-
 static bool scores_tokens(const struct indexer *indexer)
 {
     return indexer->top == indexer->shape.layers;
 }
 
-static enum lmk_status open_layers(struct indexer *indexer, struct lmk_error *error)
-{
-    indexer->layers = calloc(indexer->top + 1, sizeof *indexer->layers);
-    if (!indexer->layers)
-        return error_memory(error, (indexer->top + 1) * sizeof *indexer->layers);
-    enum lmk_status status = LMK_OK;
-    for (size_t l = 0; l <= indexer->top && l < indexer->shape.layers && status == LMK_OK; l++)
-        status = open_layer(indexer, l, error);
-    const struct weight *output = &indexer->model->output;
-    if (status == LMK_OK && scores_tokens(indexer))
-        status = dense_open(&indexer->vocabulary, &output, 1, indexer->products, error);
-    return status;
-}
-
 /* The most that any of the matrices needs. */
 static size_t workspace_bytes(const struct indexer *indexer, size_t rows)
 {
-    size_t most = dense_workspace(&indexer->vocabulary, rows);
+    size_t most = dense_workspace(&indexer->weights->vocabulary, rows);
     for (size_t l = 0; l <= indexer->top; l++) {
         const struct indexer_layer *layer = &indexer->layers[l];
         const struct dense *const matrices[] = {&layer->projection, &layer->output, &layer->gate_up,
@@ -178,7 +132,7 @@ void indexer_force_float32(bool force)
 
 const char *indexer_precision(const struct indexer *indexer)
 {
-    return indexer->products ? "bfloat16" : "float32";
+    return indexer->weights->products ? "bfloat16" : "float32";
 }
 
 /* Sums over a small model's few inputs average too little of the rounding away, and need no speed.
@@ -188,6 +142,18 @@ static const struct bf16_products *choose_products(const struct model_shape *sha
     enum { LEAST_WIDTH = 256 };
     bool exact = float32_only || getenv("LMK_FLOAT32") || shape->width < LEAST_WIDTH;
     return exact ? NULL : bf16_products();
+}
+
+static enum lmk_status open_weights(struct indexer *indexer, struct lmk_error *error)
+{
+    const struct bf16_products *products = choose_products(&indexer->shape);
+    indexer->weights = &indexer->own;
+    enum lmk_status status =
+        scores_tokens(indexer)
+            ? indexer_weights_open(&indexer->own, indexer->model, products, indexer->top, error)
+            : indexer_weights_of(indexer->model, products, &indexer->weights, error);
+    indexer->layers = indexer->weights->layers;
+    return status;
 }
 
 static enum lmk_status open_with(struct indexer **indexer, const struct lmk_model *model,
@@ -206,7 +172,6 @@ static enum lmk_status open_with(struct indexer **indexer, const struct lmk_mode
         opened->far_type = sight->far_type;
     }
     opened->copies = opened->far_type == TENSOR_F32 ? 1 : 2;
-    opened->products = choose_products(&model->shape);
     opened->batch_blocks = max_blocks < BATCH_BLOCKS ? max_blocks : BATCH_BLOCKS;
     int threads = omp_get_max_threads(), processors = omp_get_num_procs();
     opened->max_threads = (size_t)(threads > processors ? threads : processors);
@@ -216,7 +181,7 @@ static enum lmk_status open_with(struct indexer **indexer, const struct lmk_mode
         opened->attention.best = sight->best;
     }
     if (status == LMK_OK)
-        status = open_layers(opened, error);
+        status = open_weights(opened, error);
     if (status == LMK_OK)
         status = open_buffers(opened, error);
     if (status != LMK_OK) {
@@ -244,15 +209,8 @@ void indexer_close(struct indexer *indexer)
 {
     if (!indexer)
         return;
-    for (size_t l = 0; indexer->layers && l <= indexer->top; l++) {
-        dense_close(&indexer->layers[l].projection);
-        dense_close(&indexer->layers[l].output);
-        dense_close(&indexer->layers[l].gate_up);
-        dense_close(&indexer->layers[l].down);
-    }
-    dense_close(&indexer->vocabulary);
+    indexer_weights_close(&indexer->own);
     attention_close(&indexer->attention);
-    free(indexer->layers);
     free(indexer->residual);
     free(indexer->normed);
     free(indexer->projected);
@@ -535,9 +493,9 @@ static void score_block(struct indexer *indexer, size_t index)
     const struct batch_block *block = &indexer->batch[index];
     size_t tokens = shape->block_tokens, first = block->block * tokens,
            end = block->item->blocks * tokens;
-    dense_multiply(&indexer->vocabulary, indexer->normed + index * shape->block_rows * shape->width,
-                   shape->width, tokens, false, indexer->logits, shape->vocabulary,
-                   indexer->workspace);
+    dense_multiply(&indexer->weights->vocabulary,
+                   indexer->normed + index * shape->block_rows * shape->width, shape->width, tokens,
+                   false, indexer->logits, shape->vocabulary, indexer->workspace);
 #pragma omp parallel for num_threads(thread_count(indexer))
     for (size_t r = 0; r < tokens; r++) {
         float *logits = indexer->logits + r * shape->vocabulary, largest;

@@ -4,7 +4,7 @@
  * A stream is one document's running state: the keys and values that later rows still see (the
  * local window, the reach of the memory layers). Its size does not depend on the document's length,
  * and a document gives the same numbers however it is cut into runs. Weights are unpacked
- * once, as large matrix products are faster so.
+ * once, as large matrix products are faster so; the model keeps them for the next indexer.
  */
 #ifndef MODEL_INDEXER_H
 #define MODEL_INDEXER_H

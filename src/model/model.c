@@ -1,3 +1,4 @@
+#include "src/model/indexer_weights.h"
 #include "src/model/model_parts.h"
 
 #include <math.h>
@@ -64,7 +65,9 @@ enum lmk_status lmk_model_open(struct lmk_model **model, const char *path, struc
     struct lmk_model *opened = calloc(1, sizeof *opened);
     if (!opened)
         return error_memory(error, sizeof *opened);
-    enum lmk_status status = read_model(opened, path, error);
+    enum lmk_status status = (opened->kept = kept_weights_open())
+                                 ? read_model(opened, path, error)
+                                 : error_memory(error, sizeof *opened);
     if (status) {
         lmk_model_close(opened);
         return status;
@@ -87,6 +90,7 @@ void lmk_model_close(struct lmk_model *model)
     free(model->question_prompt);
     free(model->rank.attention);
     free(model->rank.attention_landmark);
+    kept_weights_close(model->kept);
     tokenizer_close(model->tokenizer);
     gguf_close(model->file);
     free(model);

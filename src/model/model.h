@@ -62,6 +62,7 @@ struct lmk_model {
     float *output_norm;              /* [D] */
     struct layer_weights *layers;    /* [L] */
     struct tokenizer *tokenizer;
+    struct kept_weights *kept;                /* indexer_weights.h */
     unsigned char fingerprint[HASH128_BYTES]; /* design section 4 */
 };
 /* lmk_model_open and lmk_model_close of lmk.h are defined in model.c. */

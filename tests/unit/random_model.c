@@ -1,5 +1,7 @@
 #include "tests/unit/random_model.h"
 
+#include "src/model/indexer_weights.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -60,6 +62,7 @@ struct lmk_model *random_model_new(const struct model_shape *shape, uint64_t see
 {
     struct random_source source = {seed};
     struct lmk_model *model = require(calloc(1, sizeof *model));
+    model->kept = require(kept_weights_open());
     size_t queries = shape->heads * (size_t)shape->head_width,
            keys = shape->kv_heads * (size_t)shape->head_width;
     model->shape = *shape;
@@ -96,6 +99,7 @@ void random_model_free(struct lmk_model *model)
         for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
             free((void *)parts[i]);
     }
+    kept_weights_close(model->kept);
     free((void *)model->embedding.data);
     free(model->output_norm);
     free(model->layers);
