@@ -15,8 +15,8 @@
 
 #include "index/store.h"
 
-/* Scopes of at most so many blocks are scanned whole; of larger ones, the indexes are asked for
- * more candidates than are wanted. */
+/* So many blocks of a scope are scanned, all of a small one; for the others, the indexes are asked
+ * for more candidates than are wanted. */
 #define SCOPE_FEW 20000
 
 struct scope_range {

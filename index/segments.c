@@ -153,51 +153,87 @@ static enum lmk_status score_block(void *context, uint64_t block, const float *k
                                    struct lmk_error *error)
 {
     struct search *search = context;
-    if (!scope_holds(search->scope, block))
-        return LMK_OK;
     struct candidate candidate = {block, score_key(search, key)};
     return buffer_append(search->results, &candidate, sizeof candidate, error);
 }
 
-/* The `wanted` best living blocks of one segment. Removed documents' vectors stay in it until it is
- * rebuilt, and it knows no scope: when others crowd out what is wanted, more are asked for. */
-static enum lmk_status search_segment(struct search *search, struct landmark_segment *index,
-                                      const struct segment_record *record, size_t wanted,
-                                      struct lmk_error *error)
+/* All living blocks of the scope in [first, end). */
+static enum lmk_status scan(struct search *search, uint64_t first, uint64_t end,
+                            struct lmk_error *error)
 {
-    size_t before = search->results->size;
-    for (size_t asked = wanted;; asked *= 2) {
-        if (asked > record->vector_count)
-            asked = record->vector_count;
-        uint64_t *ids = malloc((asked ? asked : 1) * sizeof *ids);
-        float *scores = malloc((asked ? asked : 1) * sizeof *scores);
-        size_t found = 0;
-        enum lmk_status status = ids && scores ? LMK_OK : error_memory(error, asked * sizeof *ids);
-        if (!status)
-            status = landmarks_search(index, search->query, asked, search->effort, ids, scores,
-                                      &found, error);
-        search->probes += landmarks_probes(index);
-        search->results->size = before;
-        for (size_t i = 0; !status && i < found; i++) {
-            const float *key;
-            if (ids[i] < record->first_block || ids[i] >= record->end_block) {
-                status = error_set(error, LMK_CORRUPT,
-                                   "The landmark index %s names block %" PRIu64
-                                   ", which it cannot hold. Run lmk verify.",
-                                   record->name, ids[i]);
-                break;
-            }
+    const struct scope *scope = search->scope;
+    if (!scope)
+        return store_visit_landmarks(search->view, first, end, score_block, search, error);
+    enum lmk_status status = LMK_OK;
+    for (size_t i = 0; !status && i < scope->count && scope->ranges[i].first < end; i++) {
+        uint64_t from = scope->ranges[i].first, to = scope->ranges[i].end;
+        if (to > first)
+            status = store_visit_landmarks(search->view, from > first ? from : first,
+                                           to < end ? to : end, score_block, search, error);
+    }
+    return status;
+}
+
+static uint64_t blocks_in_scope(const struct scope *scope, const struct segment_record *record)
+{
+    return scope_place(scope, record->end_block) - scope_place(scope, record->first_block);
+}
+
+/* Scores what the index of a segment has among the `asked` best, and is living and in the scope. */
+static enum lmk_status ask_segment(struct search *search, struct landmark_segment *index,
+                                   const struct segment_record *record, size_t asked,
+                                   struct lmk_error *error)
+{
+    uint64_t *ids = malloc((asked + 1) * sizeof *ids);
+    float *scores = malloc((asked + 1) * sizeof *scores);
+    size_t found = 0;
+    enum lmk_status status =
+        ids && scores ? LMK_OK : error_memory(error, (asked + 1) * sizeof *ids);
+    if (!status)
+        status = landmarks_search(index, search->query, asked, search->effort, ids, scores, &found,
+                                  error);
+    search->probes += landmarks_probes(index);
+    for (size_t i = 0; !status && i < found; i++) {
+        const float *key;
+        if (ids[i] < record->first_block || ids[i] >= record->end_block)
+            status = error_set(error, LMK_CORRUPT,
+                               "The landmark index %s names block %" PRIu64
+                               ", which it cannot hold. Run lmk verify.",
+                               record->name, ids[i]);
+        else if (scope_holds(search->scope, ids[i])) {
             status = store_landmark_key(search->view, ids[i], &key, error);
             status = status == LMK_NOT_FOUND ? LMK_OK
                      : status                ? status
                                              : score_block(search, ids[i], key, error);
         }
-        free(ids);
-        free(scores);
-        size_t living = (search->results->size - before) / sizeof(struct candidate);
-        if (status || living >= wanted || asked == record->vector_count)
-            return status;
     }
+    free(ids);
+    free(scores);
+    return status;
+}
+
+/* The `wanted` best living blocks of one segment. Removed documents' vectors stay in it until it is
+ * rebuilt, and it knows no scope: when others crowd out what is wanted, many more are asked for, as
+ * a search takes nearly the same time for them; at last, all blocks that may be found are scored.
+ */
+static enum lmk_status search_segment(struct search *search, struct landmark_segment *index,
+                                      const struct segment_record *record, size_t wanted,
+                                      struct lmk_error *error)
+{
+    size_t before = search->results->size, most = (size_t)record->vector_count;
+    for (size_t asked = wanted;; asked *= 8) {
+        if (asked > most)
+            asked = most;
+        search->results->size = before;
+        enum lmk_status status = ask_segment(search, index, record, asked, error);
+        size_t living = (search->results->size - before) / sizeof(struct candidate);
+        if (status || living >= wanted || asked == most)
+            return status;
+        if (asked > SCOPE_FEW / 8)
+            break;
+    }
+    search->results->size = before;
+    return scan(search, record->first_block, record->end_block, error);
 }
 
 static int by_score(const void *left, const void *right)
@@ -208,37 +244,31 @@ static int by_score(const void *left, const void *right)
     return a->block < b->block ? -1 : a->block > b->block;
 }
 
-static enum lmk_status scan_scope(struct search *search, struct lmk_error *error)
-{
-    enum lmk_status status = LMK_OK;
-    for (size_t i = 0; !status && i < search->scope->count; i++)
-        status = store_visit_landmarks(search->view, search->scope->ranges[i].first,
-                                       search->scope->ranges[i].end, score_block, search, error);
-    return status;
-}
-
+/* Asks the indexes of the segments, and scans what they do not hold, and of the scope SCOPE_FEW
+ * blocks that they do: most of them have nothing of a small one. */
 static enum lmk_status search_all(struct lmk_collection *collection, struct search *search,
                                   size_t wanted, struct lmk_error *error)
 {
-    if (search->scope && search->scope->blocks <= SCOPE_FEW)
-        return scan_scope(search, error);
     struct buffer list;
     buffer_init(&list, SIZE_MAX / 2);
     enum lmk_status status = segments_list(search->view, search->part, &list, error);
     const struct segment_record *records = (const struct segment_record *)list.data;
-    uint64_t covered = 0;
+    uint64_t searched = 0, scanned = 0;
     size_t count = isinf(search->effort) ? 0 : list.size / sizeof *records;
     for (size_t i = 0; !status && i < count; i++) {
         struct landmark_segment *index;
-        status = store_visit_landmarks(search->view, covered, records[i].first_block, score_block,
-                                       search, error);
+        uint64_t few = search->scope ? blocks_in_scope(search->scope, &records[i]) : SCOPE_FEW + 1;
+        if (scanned + few <= SCOPE_FEW) {
+            scanned += few;
+            continue;
+        }
+        status = scan(search, searched, records[i].first_block, error);
         if (!status && !(status = find_segment(collection, &records[i], &index, error)))
             status = search_segment(search, index, &records[i], wanted, error);
-        covered = records[i].end_block;
+        searched = records[i].end_block;
     }
     if (!status)
-        status =
-            store_visit_landmarks(search->view, covered, UINT64_MAX, score_block, search, error);
+        status = scan(search, searched, UINT64_MAX, error);
     buffer_release(&list);
     return status;
 }

@@ -3,6 +3,7 @@
 #include "tests/unit/random_model.h"
 #include "tests/unit/scratch.h"
 
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -620,6 +621,45 @@ static void test_missing_file(void **state)
     mirror_close(&mirror);
 }
 
+/* Of a scope, indexes that hold none of it are not asked. */
+static void test_scope_elsewhere(void **state)
+{
+    (void)state;
+    enum { FIRST = 700, WANTED = 10 };
+    struct mirror mirror;
+    struct segment_record records[2];
+    struct lmk_error error;
+    static struct candidate expected[MOST_BLOCKS], found[WANTED];
+    size_t count, at = 0;
+    mirror_open(&mirror, "elsewhere.lmk", NULL);
+    add_document(&mirror, FIRST);
+    build(&mirror, SEGMENT_JOINT);
+    add_document(&mirror, 300);
+    build(&mirror, SEGMENT_JOINT);
+    assert_int_equal(list_segments(&mirror, SEGMENT_JOINT, records, 2), 2);
+    char *path = scratch_path("elsewhere.lmk/generation-000001/landmarks"), file[PATH_MAX];
+    snprintf(file, sizeof file, "%s/%s", path, records[records[0].first_block != 0].name);
+    assert_int_equal(remove(file), 0);
+    struct scope_range range = {FIRST, FIRST + 300, 0};
+    struct scope large = {&range, 1, SCOPE_FEW + 1}; /* as if there were so many */
+    float *query = random_normals(&mirror.random, model_landmark_width(&tiny_model->shape), 1);
+    rank_all(&mirror, SEGMENT_JOINT, query, expected);
+    struct store_view *view = scratch_view(mirror.collection);
+    must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, WANTED, &large, found,
+                         &count, &error),
+         &error);
+    assert_int_equal(count, WANTED);
+    for (size_t i = 0; i < WANTED; i++, at++) {
+        while (expected[at].block < FIRST)
+            at++;
+        assert_int_equal(found[i].block, expected[at].block);
+    }
+    store_view_end(view);
+    free(query);
+    free(path);
+    mirror_close(&mirror);
+}
+
 static void test_reading_only(void **state)
 {
     (void)state;
@@ -648,6 +688,7 @@ int main(void)
         cmocka_unit_test(test_refused_factory),
         cmocka_unit_test(test_damaged_file),
         cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_scope_elsewhere),
         cmocka_unit_test(test_reading_only),
     };
     return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
