@@ -185,7 +185,7 @@ static size_t rank_all(const struct mirror *mirror, uint32_t part, const float *
 
 /* The `wanted` best must be those of the reference, in its order: where scores are as good as
  * equal, either may come first. */
-static void check_search(struct mirror *mirror, uint32_t part, size_t wanted)
+static void check_view(struct mirror *mirror, struct store_view *view, uint32_t part, size_t wanted)
 {
     static struct candidate expected[MOST_BLOCKS], candidates[MOST_BLOCKS];
     size_t width = part == SEGMENT_JOINT ? model_landmark_width(&tiny_model->shape)
@@ -194,11 +194,9 @@ static void check_search(struct mirror *mirror, uint32_t part, size_t wanted)
     size_t count = rank_all(mirror, part, query, expected), found = 0;
     bool seen[MOST_BLOCKS] = {false};
     struct lmk_error error;
-    struct store_view *view = scratch_view(mirror->collection);
     must(segments_search(mirror->collection, view, part, query, wanted, NULL, candidates, &found,
                          &error),
          &error);
-    store_view_end(view);
     assert_int_equal(found, count < wanted ? count : wanted);
     for (size_t i = 0; i < found; i++) {
         uint64_t block = candidates[i].block;
@@ -211,6 +209,13 @@ static void check_search(struct mirror *mirror, uint32_t part, size_t wanted)
         assert_true(fabs(candidates[i].score - expected[i].score) < 1e-4);
     }
     free(query);
+}
+
+static void check_search(struct mirror *mirror, uint32_t part, size_t wanted)
+{
+    struct store_view *view = scratch_view(mirror->collection);
+    check_view(mirror, view, part, wanted);
+    store_view_end(view);
 }
 
 static void check_searches(struct mirror *mirror, uint32_t part)
@@ -442,8 +447,8 @@ static void test_any_order(void **state)
     mirror_close(&mirror);
 }
 
-/* A reader that opened the collection before a merge still finds everything, in its old view and in
- * a new one. */
+/* A reader of a view from before a merge still finds everything that it has, and in a new view all
+ * of it, whether it had opened the merged segment or opens it only now. */
 static void test_reader_during_merge(void **state)
 {
     (void)state;
@@ -451,17 +456,24 @@ static void test_reader_during_merge(void **state)
     mirror_open(&mirror, "reader.lmk", NULL);
     add_document(&mirror, 300);
     build(&mirror, SEGMENT_JOINT);
-    reader = mirror;
-    reader.collection = scratch_reader("reader.lmk", tiny_model);
-    check_search(&reader, SEGMENT_JOINT, 10);
-    add_document(&mirror, 400);
-    build(&mirror, SEGMENT_JOINT);
-    check_search(&mirror, SEGMENT_JOINT, MOST_BLOCKS);
-    struct lmk_collection *opened = reader.collection;
-    reader = mirror;
-    reader.collection = opened;
-    check_search(&reader, SEGMENT_JOINT, MOST_BLOCKS);
-    lmk_collection_close(opened);
+    for (int opened = 0; opened < 2; opened++) {
+        reader = mirror;
+        reader.collection = scratch_reader("reader.lmk", tiny_model);
+        if (opened)
+            check_search(&reader, SEGMENT_JOINT, 10);
+        struct store_view *old = scratch_view(reader.collection);
+        add_document(&mirror, 400);
+        build(&mirror, SEGMENT_JOINT);
+        assert_int_equal(check_cover(&mirror).segments, 1);
+        check_view(&reader, old, SEGMENT_JOINT, MOST_BLOCKS);
+        store_view_end(old);
+        check_search(&mirror, SEGMENT_JOINT, MOST_BLOCKS);
+        struct lmk_collection *collection = reader.collection;
+        reader = mirror;
+        reader.collection = collection;
+        check_search(&reader, SEGMENT_JOINT, MOST_BLOCKS);
+        lmk_collection_close(collection);
+    }
     mirror_close(&mirror);
 }
 
@@ -502,7 +514,6 @@ static void test_approximate(void **state)
     mirror_close(&mirror);
 }
 
-/* A type that FAISS takes for these vectors, until it is to be trained. */
 /* Without any effort limit the index is not asked at all: what is found is exact, however poor the
  * index. A search says how many lists it looked at. */
 static void test_effort(void **state)
@@ -534,6 +545,7 @@ static void test_effort(void **state)
     mirror_close(&mirror);
 }
 
+/* A type that FAISS takes for these vectors, until it is to be trained. */
 static void test_refused_factory(void **state)
 {
     (void)state;
