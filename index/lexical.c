@@ -221,8 +221,9 @@ static bool is_read_only(const char *path)
 }
 
 /* Read-only only where it must be: a killed writer's journal has to be taken back before anything
- * can be read. On a read-only medium it is read where it lies. */
-/* A query reads thousands of blocks here and there: through a map, whose pages the system keeps. */
+ * can be read. On a read-only medium it is read where it lies.
+ *
+ * A query reads thousands of blocks here and there: through a map, whose pages the system keeps. */
 static enum lmk_status connect_reader(struct lexical *lexical, struct lmk_error *error)
 {
     enum lmk_status status = connect_file(lexical, SQLITE_OPEN_READWRITE, true, error);

@@ -20,8 +20,8 @@ typedef enum lmk_status sample_look(void *context, uint64_t place, struct gap *g
                                     struct lmk_error *error);
 
 /* Fills `places` with all that are taken of [0, end), ascending, where they are not more than
- * `size`; else with `size` of them, drawn at random with the same chance for each, the same way
- * each time. Gives how many. */
+ * `size`; else with `size` draws from them at random, each time with the same chance for each, so
+ * that some may be drawn twice. The same draws for the same places. Gives how many. */
 enum lmk_status sample_draw(sample_look *look, void *context, uint64_t end, size_t size,
                             uint64_t *places, size_t *count, struct lmk_error *error);
 
