@@ -43,7 +43,7 @@ struct arguments {
     const char *tier_name; /* NULL: none was given */
     const char *ann;       /* NULL: not given; "": by size */
     const char *from;      /* the model of the collection before, or NULL */
-    const char *first;     /* NULL: in order */
+    const char *first;     /* NULL: none */
     double seconds;        /* 0: no limit */
     float temperature;
     uint64_t seed;
