@@ -34,11 +34,14 @@ static int close_group(void **state)
     return scratch_close_model(state);
 }
 
+/* Words of the long text: many blocks, and few for the large model. */
+enum { LONG = 2500, SHORTER = 500 };
+
 /* Texts of all sorts: long, with damaged bytes at its very end, with chapters, several in one file
  * that nothing but their names tells apart. */
-static void write_books(void)
+static void write_books(size_t words)
 {
-    char *prose = scratch_prose(11, 2500);
+    char *prose = scratch_prose(11, words);
     scratch_write_text("books/long.txt", prose);
     free(prose);
     scratch_write("books/damaged.txt", "The end of it is no text: \xff\xfe", 28);
@@ -202,7 +205,7 @@ static void test_same_vocabulary(void **state)
     (void)state;
     struct lmk_error error;
     struct lmk_index_report report;
-    write_books();
+    write_books(LONG);
     make("a.lmk", tiny_model);
     make("fresh.lmk", other);
     struct lmk_collection *collection = scratch_writer("a.lmk", NULL);
@@ -225,7 +228,7 @@ static void test_other_vocabulary(void **state)
 {
     (void)state;
     struct lmk_error error;
-    write_books();
+    write_books(SHORTER);
     make("b.lmk", tiny_model);
     make("foreign.lmk", foreign);
     struct lmk_collection *collection = scratch_writer("b.lmk", NULL);
@@ -246,7 +249,7 @@ static void test_ids(void **state)
     (void)state;
     struct lmk_error error;
     uint64_t removed;
-    write_books();
+    write_books(LONG);
     make("ids.lmk", tiny_model);
     struct lmk_collection *collection = scratch_writer("ids.lmk", tiny_model);
     must(lmk_remove(collection, "2", &removed, &error), &error);
@@ -308,7 +311,7 @@ static void test_killed(void **state)
     (void)state;
     struct lmk_error error;
     struct lmk_results *results;
-    write_books();
+    write_books(LONG);
     make("killed.lmk", tiny_model);
     struct lmk_collection *reader = scratch_reader("killed.lmk", tiny_model);
     int calls = 0;
@@ -337,7 +340,7 @@ static void test_changed_meanwhile(void **state)
     (void)state;
     struct lmk_error error;
     uint64_t removed;
-    write_books();
+    write_books(LONG);
     make("changed.lmk", tiny_model);
     struct countdown countdown = {8};
     const struct lmk_index_options options = {.progress = stop_at, .context = &countdown};
@@ -370,7 +373,7 @@ static void test_another_one_after_all(void **state)
 {
     (void)state;
     struct lmk_error error;
-    write_books();
+    write_books(SHORTER);
     make("third.lmk", tiny_model);
     struct countdown countdown = {8};
     const struct lmk_index_options options = {.progress = stop_at, .context = &countdown};
