@@ -70,7 +70,8 @@ class Substitutes:
             asked = record["qas"][index]
             answer = next((a for a in asked["answers"] if kind(a) and occurrences(a).search(text)), None)
             new = self.another(rng, record["source"], answer) if answer else None
-            if new is None or occurrences(new).search(text) or any(_overlap(answer, old) for pair in changes for old in pair):
+            taken = [word for pair in changes for word in pair]
+            if new is None or occurrences(new).search(text) or any(_overlap(answer, old) or _overlap(new, old) for old in taken):
                 continue
             changes.append((answer, new))
             kept.append((asked["question"], answer))

@@ -43,6 +43,13 @@ class Retold(unittest.TestCase):
             seen.add(place)
         self.assertEqual(seen, {"to London", "to Paris"})
 
+    def test_no_two_answers_become_the_same(self):
+        record = {"source": "post", "title": "", "text": "Ann met Bob.", "qas": [{"question": "Who met Bob?", "answers": ["Ann"]},
+                                                                                 {"question": "Whom did Ann meet?", "answers": ["Bob"]}]}
+        other = {"source": "post", "title": "", "text": "Cid.", "qas": [{"question": "Who?", "answers": ["Cid"]}]}
+        told = [Substitutes([record, other]).retold(np.random.default_rng(seed), record, 0.0) for seed in range(30)]
+        self.assertEqual({t["text"] for t in told if t}, {"Cid met Bob.", "Ann met Cid."})
+
     def test_names_of_questions_are_replaced_in_both(self):
         told = self.substitutes.retold(np.random.default_rng(1), RECORDS[0], 1.0)
         name = re.match(r"Where did (\w+) sail\?", next(q["question"] for q in told["qas"] if "sail" in q["question"])).group(1)
