@@ -63,7 +63,7 @@ def read(folder):
     """-> {word: [other words]}"""
     common, out = parts_of_speech(folder), collections.defaultdict(set)
     for part, endings in PARTS.items():
-        irregular = {fields[1] for fields in lines(f"{folder}/{part}.exc")} if len(endings) > 1 else set()
+        irregular = {base for _, *bases in lines(f"{folder}/{part}.exc") for base in bases} if len(endings) > 1 else set()
         for word, others in groups(folder, part, common):
             for ending in endings:
                 regular = [other for other in others if not ending or other not in irregular]

@@ -18,12 +18,14 @@ FILES = {
                   "stop v 1 0 1 1 00000023\nhalt v 1 0 1 1 00000023\n",
     "data.verb": "00000020 41 v 02 help 0 aid 0 000 01 + 08 00 | assist\n00000021 41 v 02 help 0 serve 0 000 01 + 08 00 | wait on\n"
                  "00000022 37 v 02 hate 0 detest 0 000 01 + 08 00 | dislike\n00000023 38 v 02 stop 0 halt 0 000 01 + 08 00 | end\n",
-    "index.noun": "help n 1 0 1 1 00000030\naid n 1 0 1 1 00000030\nparty n 1 0 1 1 00000031\nfaction n 1 0 1 1 00000031\n",
-    "data.noun": "00000030 04 n 02 aid 0 help 0 000 | what helps\n00000031 14 n 02 party 0 faction 0 000 | people\n",
-    "index.adv": "", "data.adv": "", "noun.exc": "", "verb.exc": "stopped stop\n",
+    "index.noun": "help n 1 0 1 1 00000030\naid n 1 0 1 1 00000030\nparty n 1 0 1 1 00000031\nfaction n 1 0 1 1 00000031\n"
+                  "basis n 1 0 1 1 00000032\nfooting n 1 0 1 1 00000032\n",
+    "data.noun": "00000030 04 n 02 aid 0 help 0 000 | what helps\n00000031 14 n 02 party 0 faction 0 000 | people\n"
+                 "00000032 14 n 02 basis 0 footing 0 000 | ground\n",
+    "index.adv": "", "data.adv": "", "noun.exc": "bases base basis\n", "verb.exc": "stopped stop\n",
     "cntlist.rev": "big%3:00:00:: 1 9\nlarge%5:00:00:: 1 9\nhelp%2:41:00:: 1 5\nhelp%1:04:00:: 1 2\naid%2:41:00:: 1 5\n"
                    "hate%2:37:00:: 1 1\ndetest%2:37:00:: 1 1\nserve%2:41:00:: 1 1\nstop%2:38:00:: 1 1\nhalt%2:38:00:: 1 1\n"
-                   "party%1:14:00:: 1 1\nfaction%1:14:00:: 1 1\n",
+                   "party%1:14:00:: 1 1\nfaction%1:14:00:: 1 1\nbasis%1:14:00:: 1 1\nfooting%1:14:00:: 1 1\n",
 }
 
 
@@ -41,6 +43,7 @@ class Synonyms(unittest.TestCase):
             "hate": ["detest"], "hates": ["detests"], "hated": ["detested"], "hating": ["detesting"],
             "detest": ["hate"], "detests": ["hates"], "detested": ["hated"], "detesting": ["hating"],
             "stop": ["halt"], "halt": ["stop"],                                        # "stoped" is no word
+            "basis": ["footing"], "footing": ["basis"],                                # "basises" is none either
             "party": ["faction"], "parties": ["factions"], "faction": ["party"], "factions": ["parties"]})
 
     def test_inflected(self):
