@@ -68,6 +68,14 @@ enum lmk_status segments_list(struct store_view *view, uint32_t part, struct buf
     return status;
 }
 
+/* Damage is for those to find who read the blocks. */
+bool segment_lives(struct store_view *view, const struct segment_record *record)
+{
+    uint64_t first, end;
+    return store_find_landmark(view, record->first_block, &first, &end, NULL) != LMK_NOT_FOUND ||
+           end < record->end_block;
+}
+
 char *segment_path(const struct lmk_collection *collection, const char *name)
 {
     char *path;
@@ -258,6 +266,8 @@ static enum lmk_status search_all(struct lmk_collection *collection, struct sear
     for (size_t i = 0; !status && i < count; i++) {
         struct landmark_segment *index;
         uint64_t few = search->scope ? blocks_in_scope(search->scope, &records[i]) : SCOPE_FEW + 1;
+        if (!segment_lives(search->view, &records[i]))
+            continue;
         if (scanned + few <= SCOPE_FEW) {
             scanned += few;
             continue;

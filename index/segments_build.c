@@ -135,9 +135,10 @@ static bool is_present(const struct lmk_collection *collection, const struct seg
     return present;
 }
 
-/* Takes those of the segments out of `list` and the store whose files have gone. */
-static enum lmk_status forget_missing(struct lmk_collection *collection, struct buffer *list,
-                                      struct lmk_error *error)
+/* Takes those of the segments out of `list` and the store whose files have gone, or all of whose
+ * blocks. */
+static enum lmk_status forget_gone(struct lmk_collection *collection, struct store_view *view,
+                                   struct buffer *list, struct lmk_error *error)
 {
     struct segment_record *records = (struct segment_record *)(void *)list->data;
     size_t count = list->size / sizeof *records, present = 0;
@@ -146,7 +147,7 @@ static enum lmk_status forget_missing(struct lmk_collection *collection, struct 
     if (status)
         return status;
     for (size_t i = 0; !status && i < count; i++)
-        if (is_present(collection, &records[i]))
+        if (is_present(collection, &records[i]) && segment_lives(view, &records[i]))
             records[present++] = records[i];
         else
             status = store_remove_segment(batch, records[i].name, error);
@@ -185,7 +186,7 @@ static enum lmk_status build_part(struct lmk_collection *collection, struct stor
     enum lmk_status status = remove_stale_files(collection, view, error);
     if (status || (status = store_counts(view, &counts, error)) ||
         (status = segments_list(view, part, list, error)) ||
-        (status = forget_missing(collection, list, error)) ||
+        (status = forget_gone(collection, view, list, error)) ||
         (status = segments_plan(view, (const struct segment_record *)(const void *)list->data,
                                 list->size / sizeof(struct segment_record), stretches, error)))
         return status;

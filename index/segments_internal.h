@@ -18,6 +18,9 @@ size_t segment_part_start(const struct model_shape *shape, uint32_t part);
 enum lmk_status segments_list(struct store_view *view, uint32_t part, struct buffer *list,
                               struct lmk_error *error);
 
+/* False if none of the segment's blocks has a landmark any more. */
+bool segment_lives(struct store_view *view, const struct segment_record *record);
+
 /* The path of a segment's file, the caller's to free; NULL: out of memory. */
 char *segment_path(const struct lmk_collection *collection, const char *name);
 

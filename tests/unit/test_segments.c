@@ -275,24 +275,6 @@ static void test_parts(void **state)
     assert_int_equal(1 + tiny_model->shape.memory_layer_count * tiny_model->shape.kv_heads, PARTS);
 }
 
-/* The removed would be most of what the segment finds. */
-static void test_removal(void **state)
-{
-    (void)state;
-    struct mirror mirror;
-    mirror_open(&mirror, "removal.lmk", NULL);
-    for (size_t i = 0; i < 20; i++)
-        add_document(&mirror, 30);
-    build(&mirror, SEGMENT_JOINT);
-    for (size_t i = 0; i < 19; i++) {
-        remove_document(&mirror, (i * 7) % 20);
-        check_searches(&mirror, SEGMENT_JOINT);
-    }
-    remove_document(&mirror, (19 * 7) % 20);
-    check_searches(&mirror, SEGMENT_JOINT);
-    mirror_close(&mirror);
-}
-
 struct cover {
     uint64_t end;               /* of the last segment */
     size_t segments, uncovered; /* findable blocks that lie in none */
@@ -319,6 +301,27 @@ static struct cover check_cover(struct mirror *mirror)
     for (size_t b = 0; b < mirror->blocks; b++)
         cover.uncovered += mirror->findable[b] && !covered[b];
     return cover;
+}
+
+/* The removed would be most of what the segment finds. */
+static void test_removal(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    mirror_open(&mirror, "removal.lmk", NULL);
+    for (size_t i = 0; i < 20; i++)
+        add_document(&mirror, 30);
+    build(&mirror, SEGMENT_JOINT);
+    for (size_t i = 0; i < 19; i++) {
+        remove_document(&mirror, (i * 7) % 20);
+        check_searches(&mirror, SEGMENT_JOINT);
+    }
+    remove_document(&mirror, (19 * 7) % 20);
+    check_searches(&mirror, SEGMENT_JOINT);
+    assert_int_equal(check_cover(&mirror).segments, 1);
+    build(&mirror, SEGMENT_JOINT); /* nothing of it is left */
+    assert_int_equal(check_cover(&mirror).segments, 0);
+    mirror_close(&mirror);
 }
 
 static void test_growth(void **state)
