@@ -370,10 +370,7 @@ static void pack_block(struct indexer *indexer, size_t l, size_t index)
     size_t head_floats = attention_block_floats(&indexer->attention), width = shape->head_width;
     struct projection projection = projection_of(indexer, l);
     size_t row = index * shape->block_rows * projection.stride;
-    float *packed = indexer->packed + index * indexer->copies * shape->kv_heads * head_floats,
-          *rounded = indexer->rounded +
-                     (size_t)omp_get_thread_num() * 2 * (size_t)shape->block_rows * width,
-          *rounded_values = rounded + (size_t)shape->block_rows * width;
+    float *packed = indexer->packed + index * indexer->copies * shape->kv_heads * head_floats;
     for (size_t g = 0; g < shape->kv_heads; g++) {
         const float *keys = projection.keys + row + g * width,
                     *values = projection.values + row + g * width;
@@ -381,6 +378,9 @@ static void pack_block(struct indexer *indexer, size_t l, size_t index)
                        packed + g * head_floats);
         if (indexer->copies == 1 || !indexer->layers[l].memory)
             continue;
+        float *rounded = indexer->rounded +
+                         (size_t)omp_get_thread_num() * 2 * (size_t)shape->block_rows * width,
+              *rounded_values = rounded + (size_t)shape->block_rows * width;
         round_rows(indexer, keys, projection.stride, rounded);
         round_rows(indexer, values, projection.stride, rounded_values);
         attention_pack(&indexer->attention, rounded, rounded_values, width,
