@@ -1,29 +1,44 @@
-/* Makes a collection of many blocks out of a smaller one, to measure what size does: bench_grow
- * MODEL FROM TO BLOCKS
+/* Makes a collection of many texts without the hours that the model would take, to measure what
+ * size does: bench_grow MODEL FROM.lmk TO.lmk TIER TEXT...
  *
- * Each block has the text of a block of FROM, and a landmark drawn around that block's: NOISE times
- * the deviation of each coordinate over FROM away from it, normally distributed. What a block gets
- * depends on nothing but its number, so an interrupted run goes on from its last batch. Landmarks
- * are SYNTHETIC; keys and values there are none, and words only where `lmk index` is run on TO.
+ * The texts are added and their words indexed as `lmk index` does it. Then every document gets
+ * landmarks: those of FROM, if it is there with the same text; else each block's is drawn around
+ * that of a block of FROM, NOISE times the deviation of each coordinate over FROM away from it,
+ * normally distributed, and is SYNTHETIC. Keys and values (TIER none: none are kept) are those of
+ * that same block of FROM. What a block gets depends on nothing but its number, so an interrupted
+ * run goes on with the next document.
  */
 #include "index/segments.h"
+#include "src/base/random.h"
+#include "src/model/rows.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #define NOISE 0.7F
-#define DOCUMENT_BLOCKS 4096
+#define PUT_BLOCKS 512 /* put at a time, and committed together */
 
 struct source {
     struct lmk_collection *collection;
     struct store_view *view;
-    size_t width;
+    size_t width;          /* M*G*W */
     struct buffer keys;    /* float [count][width] */
     struct buffer numbers; /* uint64_t [count] */
     float *deviations;     /* [width] */
     uint64_t count;
+};
+
+/* Blocks on their way into the store. */
+struct put {
+    struct store_batch *batch;
+    size_t batch_blocks;
+    float *landmarks;     /* [PUT_BLOCKS][M][G][W] */
+    float *keys, *values; /* [PUT_BLOCKS][M][G][N][W] */
+    uint64_t real, synthetic;
 };
 
 static void must(enum lmk_status status, const struct lmk_error *error)
@@ -41,26 +56,6 @@ static void *allocate(size_t count, size_t size)
         return memory;
     fputs("bench_grow: out of memory\n", stderr);
     exit(1);
-}
-
-/* ------------------------------------------------------------------ random numbers */
-
-static uint64_t random_next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-/* The sum of four numbers from the same interval is normal enough; of deviation 1. */
-static float random_normal(uint64_t *state)
-{
-    uint64_t bits = random_next(state);
-    uint32_t sum = 0;
-    for (int i = 0; i < 4; i++)
-        sum += (uint32_t)(bits >> 16 * i & 0xffff);
-    return ((float)sum / 65535 - 2) * 1.7320508F;
 }
 
 /* ------------------------------------------------------------------ what is real */
@@ -107,67 +102,165 @@ static void source_open(struct source *source, const char *path, const struct lm
     measure(source);
 }
 
-/* ------------------------------------------------------------------ what is made */
+static void source_close(struct source *source)
+{
+    buffer_release(&source->keys);
+    buffer_release(&source->numbers);
+    free(source->deviations);
+    store_view_end(source->view);
+    lmk_collection_close(source->collection);
+}
 
-/* The documents of one batch: texts of real blocks, their landmarks with noise. */
-static void add_document(const struct source *source, struct lmk_collection *collection,
-                         uint64_t first, size_t count)
+/* Keys and values of a block of FROM as numbers [M][G][N][W] each. */
+static void unpack_block(const struct source *source, uint64_t block, float *keys, float *values)
 {
     struct lmk_error error;
-    struct store_batch *batch;
-    struct buffer tokens, runs;
-    struct block_text *texts = allocate(count, sizeof *texts);
-    float *keys = allocate(count * source->width, sizeof(float));
-    uint64_t text_at = 0, token_count = 0;
-    char path[64];
-    size_t n = collection->model->shape.block_tokens;
-    buffer_init(&tokens, SIZE_MAX / 2);
-    buffer_init(&runs, SIZE_MAX / 2);
-    must(buffer_reserve(&tokens, count * n * sizeof(uint32_t), &error), &error);
-    for (size_t b = 0; b < count; b++) {
-        uint64_t state = (first + b) * 0x2545f4914f6cdd1du + 1, real = random_next(&state);
-        const float *key =
-            (const float *)(const void *)source->keys.data + real % source->count * source->width;
-        must(store_block_text(
-                 source->view,
-                 ((const uint64_t *)(const void *)source->numbers.data)[real % source->count],
-                 &tokens, &runs, &texts[b], &error),
-             &error);
-        texts[b] = (struct block_text){.token_count = texts[b].token_count,
-                                       .tokens = texts[b].tokens,
-                                       .text_start = text_at,
-                                       .text_size = texts[b].text_size,
-                                       .source_start = text_at,
-                                       .source_end = text_at + texts[b].text_size};
-        text_at += texts[b].text_size;
-        token_count += texts[b].token_count;
-        for (size_t i = 0; i < source->width; i++)
-            keys[b * source->width + i] =
-                key[i] + NOISE * source->deviations[i] * random_normal(&state);
-    }
-    snprintf(path, sizeof path, "/synthetic/%llu", (unsigned long long)first);
-    struct document document = {.tier = LMK_TIER_NONE,
-                                .block_count = count,
-                                .token_count = token_count,
-                                .source_bytes = text_at,
-                                .text_bytes = text_at,
-                                .path = path,
-                                .title = path,
-                                .author = "",
-                                .language = "en",
-                                .kind = "text",
-                                .metadata = "{}"};
-    hash128(path, strlen(path), document.hash);
-    must(store_batch_begin(collection->store, &batch, &error), &error);
-    must(store_add_document(batch, &document, texts, &error), &error);
-    must(store_put_blocks(batch, &document, document.first_block, count, keys, NULL, NULL, &error),
+    enum tensor_type type;
+    const void *packed_keys, *packed_values;
+    size_t count = source->width * source->collection->model->shape.block_tokens;
+    must(store_keys_values(source->view, block, &type, &packed_keys, &packed_values, &error),
          &error);
-    must(store_set_state(batch, document.id, DOCUMENT_READY, &error), &error);
-    must(store_commit(batch, &error), &error);
-    buffer_release(&tokens);
-    buffer_release(&runs);
-    free(texts);
-    free(keys);
+    rows_unpack(type, packed_keys, keys, count);
+    rows_unpack(type, packed_values, values, count);
+}
+
+/* ------------------------------------------------------------------ what is made */
+
+/* The landmark of block `number`; the result is the block of FROM that it is drawn around. */
+static uint64_t draw_landmark(const struct source *source, uint64_t number, float *landmark)
+{
+    uint64_t state = number, row = draw_below(&state, source->count);
+    const float *key = (const float *)(const void *)source->keys.data + row * source->width;
+    for (size_t i = 0; i < source->width; i++)
+        landmark[i] = key[i] + NOISE * source->deviations[i] * draw_normal(&state);
+    return ((const uint64_t *)(const void *)source->numbers.data)[row];
+}
+
+/* One block of a document, `real` where FROM has the document. */
+static void make_block(const struct source *source, const struct document *document,
+                       const struct document *real, uint64_t at, struct put *put, size_t place)
+{
+    struct lmk_error error;
+    size_t block_values = source->width * source->collection->model->shape.block_tokens;
+    float *landmark = put->landmarks + place * source->width;
+    uint64_t from;
+    if (real) {
+        const float *key;
+        from = real->first_block + at;
+        must(store_landmark_key(source->view, from, &key, &error), &error);
+        memcpy(landmark, key, source->width * sizeof *key);
+    } else
+        from = draw_landmark(source, document->first_block + at, landmark);
+    if (document->tier != LMK_TIER_NONE)
+        unpack_block(source, from, put->keys + place * block_values,
+                     put->values + place * block_values);
+}
+
+static void fill_document(const struct source *source, const struct document *document,
+                          struct put *put)
+{
+    struct lmk_error error;
+    struct document found;
+    bool real = !store_document_by_hash(source->view, document->hash, &found, NULL) &&
+                found.state == DOCUMENT_READY && found.block_count == document->block_count;
+    for (uint64_t at = 0; at < document->block_count; at += PUT_BLOCKS) {
+        uint64_t left = document->block_count - at;
+        size_t count = left < PUT_BLOCKS ? (size_t)left : PUT_BLOCKS;
+        for (size_t i = 0; i < count; i++)
+            make_block(source, document, real ? &found : NULL, at + i, put, i);
+        must(store_put_blocks(put->batch, document, document->first_block + at, count,
+                              put->landmarks, put->keys, put->values, &error),
+             &error);
+    }
+    must(store_set_state(put->batch, document->id, DOCUMENT_READY, &error), &error);
+    put->batch_blocks += document->block_count;
+    *(real ? &put->real : &put->synthetic) += document->block_count;
+}
+
+/* The documents from `*id` on that have no landmarks, as many as are committed together. */
+static bool fill_batch(const struct source *source, struct lmk_collection *collection,
+                       struct put *put, uint64_t *id)
+{
+    struct lmk_error error;
+    struct store_view *view;
+    struct document document;
+    enum lmk_status status = LMK_OK;
+    must(store_view_begin(collection->store, &view, &error), &error);
+    must(store_batch_begin(collection->store, &put->batch, &error), &error);
+    put->batch_blocks = 0;
+    while (put->batch_blocks < PUT_BLOCKS &&
+           !(status = store_next_document(view, *id, &document, &error))) {
+        *id = document.id + 1;
+        if (document.state == DOCUMENT_TEXT)
+            fill_document(source, &document, put);
+    }
+    must(store_commit(put->batch, &error), &error);
+    store_view_end(view);
+    must(status == LMK_NOT_FOUND ? LMK_OK : status, &error);
+    return !status;
+}
+
+static void fill(const struct source *source, struct lmk_collection *collection, struct put *put)
+{
+    size_t block_values =
+        PUT_BLOCKS * source->width * source->collection->model->shape.block_tokens;
+    put->landmarks = allocate(PUT_BLOCKS * source->width, sizeof(float));
+    put->keys = allocate(block_values, sizeof(float));
+    put->values = allocate(block_values, sizeof(float));
+    for (uint64_t id = 0; fill_batch(source, collection, put, &id);)
+        ;
+    free(put->landmarks);
+    free(put->keys);
+    free(put->values);
+}
+
+/* ------------------------------------------------------------------ steps */
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static double processor_seconds(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static bool until_model(void *context, const struct lmk_progress *progress)
+{
+    (void)context;
+    return strcmp(progress->stage, "indexing") != 0;
+}
+
+/* Texts and words, as `lmk index` makes them: it is stopped when the model is to begin. */
+static void add_texts(struct lmk_collection *collection, enum lmk_tier tier, char **paths,
+                      size_t count)
+{
+    struct lmk_error error;
+    struct lmk_index_report report;
+    struct lmk_index_options options = {.progress = until_model, .tier = &tier};
+    double start = seconds(), busy = processor_seconds();
+    enum lmk_status status =
+        lmk_index(collection, (const char *const *)paths, count, &options, &report, &error);
+    must(status == LMK_INTERRUPTED ? LMK_OK : status, &error);
+    printf("texts and words: %llu new documents in %.1f s, %.1f of them on a processor\n",
+           (unsigned long long)report.documents_added, seconds() - start,
+           processor_seconds() - busy);
+}
+
+static bool read_tier(const char *name, enum lmk_tier *tier)
+{
+    static const enum lmk_tier tiers[] = {LMK_TIER_NONE, LMK_TIER_F16, LMK_TIER_Q4_0,
+                                          LMK_TIER_Q8_0};
+    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++)
+        if (!strcmp(name, collection_tier_name(*tier = tiers[i])))
+            return true;
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -176,31 +269,30 @@ int main(int argc, char **argv)
     struct lmk_model *model;
     struct lmk_collection *collection;
     struct source source = {0};
+    struct put put = {0};
     struct lmk_info info;
-    if (argc != 5) {
-        fputs("usage: bench_grow MODEL FROM.lmk TO.lmk BLOCKS\n", stderr);
+    const struct lmk_open_options options = {.write = true, .create = true, .tier = LMK_TIER_Q8_0};
+    enum lmk_tier tier;
+    if (argc < 6 || !read_tier(argv[4], &tier)) {
+        fputs("usage: bench_grow MODEL FROM.lmk TO.lmk TIER TEXT...\n", stderr);
         return 2;
     }
-    const struct lmk_open_options options = {.write = true, .create = true};
-    uint64_t wanted = strtoull(argv[4], NULL, 10);
     must(lmk_model_open(&model, argv[1], &error), &error);
-    source_open(&source, argv[2], model);
     must(lmk_collection_open(&collection, argv[3], model, &options, &error), &error);
-    must(lmk_info(collection, &info, &error), &error);
-    for (uint64_t at = info.blocks; at < wanted; at += DOCUMENT_BLOCKS)
-        add_document(&source, collection, at,
-                     wanted - at < DOCUMENT_BLOCKS ? (size_t)(wanted - at) : DOCUMENT_BLOCKS);
+    add_texts(collection, tier, argv + 5, (size_t)argc - 5);
+    source_open(&source, argv[2], model);
+    fill(&source, collection, &put);
+    printf("%llu blocks from %s, %llu synthetic around its %llu\n", (unsigned long long)put.real,
+           argv[2], (unsigned long long)put.synthetic, (unsigned long long)source.count);
+    source_close(&source);
+    double start = seconds(), busy = processor_seconds();
     must(segments_build(collection, SEGMENT_JOINT, &error), &error);
     must(lmk_info(collection, &info, &error), &error);
-    printf("%llu blocks around %llu real ones, %llu of them in %llu segments of %.2f GB\n",
-           (unsigned long long)info.blocks, (unsigned long long)source.count,
-           (unsigned long long)info.segment_blocks, (unsigned long long)info.segments,
-           (double)info.bytes_segments / 1e9);
-    buffer_release(&source.keys);
-    buffer_release(&source.numbers);
-    free(source.deviations);
-    store_view_end(source.view);
-    lmk_collection_close(source.collection);
+    printf("landmark index: %llu of %llu blocks in %llu segments, %.2f GB, in %.1f s, %.1f of them "
+           "on processors\n",
+           (unsigned long long)info.segment_blocks, (unsigned long long)info.blocks,
+           (unsigned long long)info.segments, (double)info.bytes_segments / 1e9, seconds() - start,
+           processor_seconds() - busy);
     lmk_collection_close(collection);
     lmk_model_close(model);
     return 0;

@@ -2,18 +2,23 @@
  * QUESTIONS.jsonl
  *
  * Every question is searched and asked (an answer of 32 tokens at most) twice; the first pass warms
- * the page cache up, the second is measured. Medians and 95th percentiles in milliseconds. Then how
- * fast the answers were written, beside the rate at which the weights that each token goes through
- * can be read at all.
+ * the page cache up, the second is measured. Medians and 95th percentiles in milliseconds, and the
+ * processor's time for one, all threads together, in the mean. Then the most anonymous memory that
+ * the process ever had, and how fast the answers were written, beside the rate at which the weights
+ * that each token goes through can be read at all.
  */
 #include "src/model/model.h"
 #include "src/model/rows.h"
 
 #include <cjson/cJSON.h>
 #include <omp.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define MOST_QUESTIONS 1000
 #define STAGES 7
@@ -23,6 +28,7 @@ static const char *const stage_names[STAGES] = {"pass 1",    "candidates", "word
 
 struct samples {
     double values[STAGES][MOST_QUESTIONS];
+    double processor; /* milliseconds, of all together */
     size_t count;
 };
 
@@ -55,7 +61,14 @@ static void print(const char *name, struct samples *samples)
         printf("  %s %.1f / %.1f", stage_names[i], samples->values[i][samples->count / 2],
                samples->values[i][samples->count * 95 / 100]);
     }
-    putchar('\n');
+    printf("  processor %.1f\n", samples->processor / (double)samples->count);
+}
+
+static double processor_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
 }
 
 static size_t read_questions(const char *path, char *questions[MOST_QUESTIONS])
@@ -84,23 +97,56 @@ static enum lmk_status ask_all(struct lmk_collection *collection, const struct l
     options.generate = true;
     options.max_tokens = 32;
     searches->count = asks->count = 0;
+    searches->processor = asks->processor = 0;
     *written = (struct written){0};
     for (size_t i = 0; i < count; i++) {
         struct lmk_results *results;
         struct lmk_answer *answer;
+        double start = processor_clock();
         enum lmk_status status = lmk_search(collection, questions[i], NULL, &results, error);
         if (status)
             return status;
         take(searches, &results->timing);
         lmk_results_free(results);
+        double between = processor_clock();
+        searches->processor += between - start;
         if ((status = lmk_ask(collection, questions[i], &options, &answer, error)))
             return status;
         take(asks, &answer->timing);
+        asks->processor += processor_clock() - between;
         written->seconds += 1e-3 * answer->timing.decode;
         written->tokens += answer->tokens;
         lmk_answer_free(answer);
     }
     return LMK_OK;
+}
+
+/* ---- memory that no file stands behind */
+
+static atomic_bool watching;
+static uint64_t most_anonymous; /* KiB */
+
+static uint64_t anonymous(void)
+{
+    char line[256];
+    unsigned long long size = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof line, file) && sscanf(line, "RssAnon: %llu", &size) != 1)
+        ;
+    if (file)
+        fclose(file);
+    return size;
+}
+
+static void *watch(void *unused)
+{
+    while (atomic_load(&watching)) {
+        uint64_t now = anonymous();
+        if (now > most_anonymous)
+            most_anonymous = now;
+        usleep(2000);
+    }
+    return unused;
 }
 
 /* ---- reading the weights and nothing else */
@@ -190,6 +236,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s MODEL COLLECTION QUESTIONS.jsonl\n", argv[0]);
         return LMK_USAGE;
     }
+    pthread_t watcher;
+    atomic_store(&watching, true);
+    if (pthread_create(&watcher, NULL, watch, NULL)) {
+        fputs("bench_questions: no thread\n", stderr);
+        return LMK_MEMORY;
+    }
     lmk_set_threads(0);
     size_t count = read_questions(argv[3], questions);
     enum lmk_status status = lmk_model_open(&model, argv[1], &error);
@@ -197,12 +249,15 @@ int main(int argc, char **argv)
         status = lmk_collection_open(&collection, argv[2], model, NULL, &error);
     for (int pass = 0; !status && count && pass < 2; pass++)
         status = ask_all(collection, model, questions, count, &searches, &asks, &written, &error);
+    atomic_store(&watching, false);
+    pthread_join(watcher, NULL);
     if (status || !count)
         fprintf(stderr, "%s\n", status ? error.message : "No questions.");
     else {
         printf("%zu questions, median / 95th percentile in ms\n", count);
         print("search", &searches);
         print("ask", &asks);
+        printf("anonymous memory: at most %.0f MB\n", 1024e-6 * (double)most_anonymous);
         print_decoding(model, &written);
     }
     lmk_collection_close(collection);

@@ -2,6 +2,7 @@
 
 #include "src/base/directory.h"
 #include "src/base/mapped_file.h"
+#include "src/base/random.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,14 +149,6 @@ enum lmk_status landmarks_factory(const char *wanted, size_t dimension, char fac
     return LMK_OK;
 }
 
-static uint64_t random_next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 static size_t training_count(const struct vector_set *set, size_t lists)
 {
     size_t wanted = lists ? lists * TRAINING_PER_LIST : MOST_TRAINING;
@@ -185,7 +178,7 @@ static enum lmk_status train(FaissIndex *index, const struct vector_set *set, co
         return error_memory(error, bytes);
     uint64_t state = 1;
     for (size_t i = 0; i < wanted; i++) {
-        size_t chosen = (size_t)(random_next(&state) % set->count);
+        size_t chosen = (size_t)(draw_next(&state) % set->count);
         memcpy(sample + i * set->dimension, set->vectors + chosen * set->dimension,
                set->dimension * sizeof(float));
     }
@@ -256,8 +249,8 @@ static void exact_search(const struct vector_set *set, const float *query, struc
 /* Near to much of the set: the sum of two of its vectors. */
 static void near_query(const struct vector_set *set, uint64_t *state, float *query)
 {
-    const float *one = set->vectors + (size_t)(random_next(state) % set->count) * set->dimension;
-    const float *other = set->vectors + (size_t)(random_next(state) % set->count) * set->dimension;
+    const float *one = set->vectors + (size_t)(draw_next(state) % set->count) * set->dimension;
+    const float *other = set->vectors + (size_t)(draw_next(state) % set->count) * set->dimension;
     for (size_t i = 0; i < set->dimension; i++)
         query[i] = one[i] + other[i];
 }
@@ -269,8 +262,7 @@ static void far_query(const struct vector_set *set, uint64_t *state, float *quer
     for (size_t i = 0; i < set->dimension; i++) {
         query[i] = 0;
         for (int j = 0; j < 4; j++)
-            query[i] +=
-                set->vectors[(size_t)(random_next(state) % set->count) * set->dimension + i];
+            query[i] += set->vectors[(size_t)(draw_next(state) % set->count) * set->dimension + i];
     }
 }
 

@@ -1,8 +1,8 @@
 #include "cli/eval/dataset.h"
 
 #include "cli/eval/lines.h"
-#include "cli/eval/statistics.h"
 #include "cli/fail.h"
+#include "src/base/random.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "cli/eval/grid.h"
 
 #include "cli/eval/folder.h"
-#include "cli/eval/statistics.h"
+#include "src/base/random.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "cli/eval/haystack.h"
 
-#include "cli/eval/statistics.h"
 #include "cli/fail.h"
+#include "src/base/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,22 +1,11 @@
 #include "cli/eval/statistics.h"
 
+#include "src/base/random.h"
+
 #include <math.h>
 #include <stdlib.h>
 
 #define TWO_SIDED_95 1.959963984540054 /* quantile .975 of the normal distribution */
-
-uint64_t draw_next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-uint64_t draw_below(uint64_t *state, uint64_t limit)
-{
-    return (uint64_t)(((unsigned __int128)draw_next(state) * limit) >> 64);
-}
 
 /* [group_count][columns + 1]: each group's sums, and how many rows it has. */
 static double *sum_groups(const struct sample *sample)

@@ -12,11 +12,6 @@ struct interval {
     double low, high;
 };
 
-/* splitmix64: the next number of a stream that any `state` starts well. */
-uint64_t draw_next(uint64_t *state);
-/* A number in [0, limit), limit > 0. */
-uint64_t draw_below(uint64_t *state, uint64_t limit);
-
 /* What the bootstrap works on: rows are what was measured (questions), columns what is compared.
  * Rows of one group (questions about one document) are drawn together. */
 struct sample {

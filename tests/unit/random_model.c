@@ -1,5 +1,6 @@
 #include "tests/unit/random_model.h"
 
+#include "src/base/random.h"
 #include "src/model/indexer_weights.h"
 
 #include <math.h>
@@ -14,17 +15,12 @@ static void *require(void *memory)
 
 uint32_t random_below(struct random_source *source, uint32_t limit)
 {
-    source->state = source->state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((source->state >> 32) * limit >> 32);
+    return (uint32_t)draw_below(&source->state, limit);
 }
 
 float random_normal(struct random_source *source)
 {
-    /* The sum of 12 uniform numbers has a variance of 1. */
-    float sum = -6;
-    for (int i = 0; i < 12; i++)
-        sum += (float)random_below(source, 1 << 16) / (1 << 16);
-    return sum;
+    return draw_normal(&source->state);
 }
 
 float *random_normals(struct random_source *source, size_t count, float scale)

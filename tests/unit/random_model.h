@@ -9,7 +9,7 @@ struct random_source {
 };
 
 uint32_t random_below(struct random_source *source, uint32_t limit);
-/* Roughly normal, of mean 0 and deviation 1. */
+/* Of mean 0 and deviation 1. */
 float random_normal(struct random_source *source);
 /* `count` of them times `scale`; the caller's to free. */
 float *random_normals(struct random_source *source, size_t count, float scale);
