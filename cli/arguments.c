@@ -73,6 +73,9 @@ const struct option_row option_rows[] = {
      "stop after 90s, 30m or 2h; the same command goes on from there"},
     {OPTION_NICE, "nice", NULL, "index reindex ",
      "leave the processor to other programs that want it"},
+    {OPTION_ESTIMATE, "estimate", NULL, "index ",
+     "only say how many documents and tokens there are, how long they would take and how much "
+     "room"},
     {'P', "prune", NULL, "index ", "remove what has gone from the folders and files given"},
     {'X', "strict", NULL, "index ", "exit code 3 where something could not be read"},
     {'t', "threads", "N",
@@ -176,8 +179,9 @@ bool command_takes(const struct command *command, const struct option_row *row)
 static bool is_setting(const struct option_row *row)
 {
     return row->letter != OPTION_OPEN && row->letter != OPTION_PICTURE &&
-           row->letter != OPTION_FROM && strcmp(row->commands, "*") &&
-           strcmp(row->commands, "help ") && strncmp(row->commands, "eval ", 5);
+           row->letter != OPTION_FROM && row->letter != OPTION_ESTIMATE &&
+           strcmp(row->commands, "*") && strcmp(row->commands, "help ") &&
+           strncmp(row->commands, "eval ", 5);
 }
 
 /* What an evaluation measures is the same for every user, and not made in anybody's collection. */
@@ -407,6 +411,9 @@ static void set_switch(struct arguments *arguments, int letter)
         break;
     case OPTION_NICE:
         arguments->nice = true;
+        break;
+    case OPTION_ESTIMATE:
+        arguments->estimate = true;
         break;
     case 'P':
         arguments->prune = true;

@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/estimate.h"
 #include "cli/known.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -100,6 +101,8 @@ enum lmk_status command_index(const struct arguments *arguments, struct lmk_erro
     enum lmk_status status = check_paths(arguments, error);
     if (status)
         return status;
+    if (arguments->estimate)
+        return estimate_show(arguments, &options, error);
     if (arguments->nice)
         setpriority(PRIO_PROCESS, 0, 19); /* where it is refused, it goes on as it was */
     status = session_open(&session, arguments, true, &open, error);

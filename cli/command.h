@@ -25,7 +25,7 @@ struct eval_arguments {
 struct arguments {
     const char *collection, *model;
     bool json, quiet, generate, no_generate, no_merge, prune, repair, nice, manual, strict,
-        features;
+        features, estimate;
     const char *opener, *completion, *queries;
     const char *reader, *reader_model; /* NULL: none */
     const char *picture;               /* the file for it, or NULL */
@@ -91,7 +91,8 @@ enum {
     OPTION_FROM,
     OPTION_FIRST,
     OPTION_FOR,
-    OPTION_NICE
+    OPTION_NICE,
+    OPTION_ESTIMATE
 };
 /* Those of evaluations. */
 enum {
@@ -144,6 +145,10 @@ struct session {
  */
 enum lmk_status session_open_model(struct lmk_model **model, const struct arguments *arguments,
                                    struct lmk_error *error);
+
+/* Opens the model (needs_model), and says where the collection is, or (create) is to be made. */
+enum lmk_status session_locate(struct session *session, const struct arguments *arguments,
+                               bool needs_model, bool create, struct lmk_error *error);
 
 /* Opens the model (needs_model) and the collection as `options` say. The model is the one of
  * --model, or the one that was installed or built with the program; the collection the one of

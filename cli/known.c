@@ -88,7 +88,7 @@ enum lmk_status known_choose(char path[PATH_MAX], bool create, struct lmk_error 
         return fail(error, LMK_USAGE,
                     "Which collection? Name it with -c or in LMK_COLLECTION. %zu are known: %s%s.",
                     choice.count, choice.names, choice.count > NAMES_SHOWN ? " and others" : "");
-    if (create && folders_data(path, "library.lmk") && folders_make_parent(path))
+    if (create && folders_data(path, "library.lmk"))
         return LMK_OK;
     return fail(error, LMK_USAGE,
                 "Which collection? None is known: name one with -c NAME.lmk or in LMK_COLLECTION, "

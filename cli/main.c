@@ -19,6 +19,8 @@ const struct command commands[] = {
      ".zst) and archives (.zip, .tar). In a Calibre folder one format of each book is taken. Links "
      "to files are read, those to folders are not followed. A path of - is standard input.\n"
      "Texts that the collection has are skipped, changed ones replaced.\n"
+     "--estimate reads for some seconds, tries the model for two, and tells what the whole would "
+     "take. Where the disk is too small for it, indexing is refused before anything is added.\n"
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",
      "Prints the passages that fit the query best, by the attention to their landmarks and by "

@@ -65,16 +65,25 @@ static enum lmk_status choose_collection(struct session *session, const struct a
     return status;
 }
 
+enum lmk_status session_locate(struct session *session, const struct arguments *arguments,
+                               bool needs_model, bool create, struct lmk_error *error)
+{
+    *session = (struct session){0};
+    lmk_set_threads(arguments->threads);
+    enum lmk_status status = choose_collection(session, arguments, create, error);
+    if (!status && needs_model)
+        status = session_open_model(&session->model, arguments, error);
+    return status;
+}
+
 enum lmk_status session_open(struct session *session, const struct arguments *arguments,
                              bool needs_model, const struct lmk_open_options *options,
                              struct lmk_error *error)
 {
-    *session = (struct session){0};
-    lmk_set_threads(arguments->threads);
-    enum lmk_status status =
-        choose_collection(session, arguments, options && options->create, error);
-    if (!status && needs_model)
-        status = session_open_model(&session->model, arguments, error);
+    bool create = options && options->create;
+    enum lmk_status status = session_locate(session, arguments, needs_model, create, error);
+    if (!status && create && !arguments->collection)
+        folders_make_parent(session->path); /* or opening will say what is wrong */
     if (!status)
         status = lmk_collection_open(&session->collection, session->path, session->model, options,
                                      error);

@@ -296,10 +296,30 @@ struct lmk_index_report {
 
 /* Adds the files at `paths` (folders are walked) to a collection opened for writing, then runs the
  * model over every document that lacks landmarks, also those of an earlier run that was
- * interrupted. Errors: LMK_INPUT (nothing readable), LMK_IO, LMK_INTERRUPTED, LMK_COLLECTION. */
+ * interrupted. Errors: LMK_INPUT (nothing readable), LMK_IO (also: too little space, which is
+ * found before anything is added), LMK_INTERRUPTED, LMK_COLLECTION. */
 LMK_API enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths,
                                   size_t path_count, const struct lmk_index_options *options,
                                   struct lmk_index_report *report, struct lmk_error *error);
+
+/* What lmk_index would do, and what it would take. */
+struct lmk_estimate {
+    uint64_t files;             /* new or changed */
+    uint64_t documents, tokens; /* for the model, with those that wait from an earlier run */
+    double share; /* of the bytes of these files, what was read for this: below 1, their numbers are
+                     extrapolated from it */
+    double tokens_per_second; /* of the model, tried for two seconds; 0: nothing to do */
+    double seconds;           /* of reading and of the model, at these speeds */
+    struct lmk_space space;   /* needed for texts, words and what the model computes; left */
+};
+
+/* Reads the files for some seconds at most, in no order, and tries the model. `path` is the
+ * collection's, which is only looked at and need not be there; of the options, `tier` and `skipped`
+ * count. Errors: LMK_INPUT, LMK_COLLECTION, LMK_IO. */
+LMK_API enum lmk_status lmk_estimate(const char *path, const struct lmk_model *model,
+                                     const char *const *paths, size_t path_count,
+                                     const struct lmk_index_options *options,
+                                     struct lmk_estimate *estimate, struct lmk_error *error);
 
 /* Builds the collection anew for another model, from the texts that it holds: blocks, words,
  * landmarks, keys and values. The collection is open for writing, with the model that it was

@@ -1,5 +1,6 @@
 #include "index/ingest.h"
 
+#include "index/estimate.h"
 #include "index/lexical.h"
 #include "index/segments.h"
 
@@ -67,7 +68,9 @@ static enum lmk_status run_stages(struct ingest *ingest, const struct file_list 
                                   const char *const *paths, size_t path_count,
                                   struct lmk_error *error)
 {
-    enum lmk_status status = ingest_texts(ingest, files, error);
+    enum lmk_status status = estimate_refuse(ingest, files, error);
+    if (!status)
+        status = ingest_texts(ingest, files, error);
     if (!status && ingest->options && ingest->options->prune)
         status = ingest_prune(ingest, paths, path_count, error);
     if (!status)

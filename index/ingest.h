@@ -25,6 +25,11 @@ enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error);
 void ingest_skip(struct ingest *ingest, const char *path, uint64_t count,
                  const struct lmk_error *fault);
 
+/* True if the file stands in the collection as it is now, by size and time. `record` is what the
+ * collection knows of it, false for `known`: nothing. */
+bool ingest_seen_before(struct store_view *view, const char *path, struct source_record *record,
+                        bool *known);
+
 /* Stage 1: reads, normalises and tokenizes new and changed files, and commits their texts. */
 enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files,
                              struct lmk_error *error);
@@ -36,6 +41,15 @@ enum lmk_status ingest_prune(struct ingest *ingest, const char *const *paths, si
 
 /* What follows the texts: their words, the model, landmark segments. */
 enum lmk_status ingest_finish(struct ingest *ingest, struct lmk_error *error);
+
+/* What the model has to do, and the bytes that its results take in the store. */
+struct ingest_work {
+    uint64_t documents, tokens, bytes;
+};
+/* Adds what is left of a document in state text. */
+enum lmk_status ingest_add_work(struct ingest_work *work, struct store_view *view,
+                                const struct store_settings *settings,
+                                const struct document *document, struct lmk_error *error);
 
 /* Stage 3 (2 are the words): runs the model over every document that is in state text. */
 enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error);

@@ -252,16 +252,20 @@ static enum lmk_status run_batches(struct model_stage *stage, struct lmk_error *
     return status ? status : stopped;
 }
 
-/* Tokens of a document that are not stored yet: only its last block has fewer than N. */
-static enum lmk_status count_tokens(struct ingest *ingest, struct store_view *view,
-                                    const struct document *document, struct lmk_error *error)
+/* Only the last block of a document has fewer than N tokens. */
+enum lmk_status ingest_add_work(struct ingest_work *work, struct store_view *view,
+                                const struct store_settings *settings,
+                                const struct document *document, struct lmk_error *error)
 {
     uint64_t done;
     enum lmk_status status = store_blocks_done(view, document, &done, error);
-    done *= ingest->collection->model->shape.block_tokens;
-    if (!status && done < document->token_count)
-        ingest->progress.tokens_total += document->token_count - done;
-    return status;
+    if (status)
+        return status;
+    work->documents++;
+    if (done * settings->block_tokens < document->token_count)
+        work->tokens += document->token_count - done * settings->block_tokens;
+    work->bytes += (document->block_count - done) * store_block_bytes(settings, document->tier);
+    return LMK_OK;
 }
 
 /* Hours of work are not begun that would end with a full disk. */
@@ -283,9 +287,9 @@ static enum lmk_status check_space(const struct ingest *ingest, uint64_t needed,
 /* Notes what waits: documents in state text, and the tokens and the room that they will take. The
  * newest are run first, and before them those that the caller wants first. */
 static enum lmk_status note_waiting(struct model_stage *stage, struct store_view *view,
-                                    uint64_t *bytes, struct lmk_error *error)
+                                    struct ingest_work *work, struct lmk_error *error)
 {
-    struct ingest *ingest = stage->ingest;
+    const struct ingest *ingest = stage->ingest;
     struct document document;
     struct buffer first_ones;
     enum lmk_status status;
@@ -294,10 +298,8 @@ static enum lmk_status note_waiting(struct model_stage *stage, struct store_view
          id = document.id + 1) {
         if (!waits(ingest, &document))
             continue;
-        ingest->progress.documents_total++;
-        *bytes += document.block_count *
-                  store_block_bytes(store_settings(ingest->collection->store), document.tier);
-        if ((status = count_tokens(ingest, view, &document, error)) ||
+        if ((status = ingest_add_work(work, view, store_settings(ingest->collection->store),
+                                      &document, error)) ||
             (status = buffer_append(comes_first(ingest, &document) ? &first_ones : &stage->waiting,
                                     &document.id, sizeof document.id, error)))
             break;
@@ -314,15 +316,17 @@ static enum lmk_status plan_work(struct model_stage *stage, struct lmk_error *er
 {
     struct ingest *ingest = stage->ingest;
     struct store_view *view;
-    uint64_t bytes = 0;
+    struct ingest_work work = {0};
     enum lmk_status status = store_view_begin(ingest->collection->store, &view, error);
     if (status)
         return status;
     ingest->progress = (struct lmk_progress){.stage = "indexing"};
     ingest->stage_started = ingest_clock();
-    status = note_waiting(stage, view, &bytes, error);
+    status = note_waiting(stage, view, &work, error);
     store_view_end(view);
-    return status ? status : check_space(ingest, bytes, error);
+    ingest->progress.documents_total = work.documents;
+    ingest->progress.tokens_total = work.tokens;
+    return status ? status : check_space(ingest, work.bytes, error);
 }
 
 static enum lmk_status allocate(struct model_stage *stage, struct lmk_error *error)

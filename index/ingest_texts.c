@@ -109,14 +109,12 @@ static bool measure(const char *path, struct source_record *record)
     return true;
 }
 
-/* True if the file stands in the collection as it is now, by size and time. `record` is what the
- * collection knows of it; false for `known`: nothing. */
-static bool seen_before(struct texts *texts, const char *path, struct source_record *record,
+bool ingest_seen_before(struct store_view *view, const char *path, struct source_record *record,
                         bool *known)
 {
     struct source_record now;
     *record = (struct source_record){0};
-    *known = !store_source(texts->view, path, record, NULL);
+    *known = !store_source(view, path, record, NULL);
     return *known && measure(path, &now) && record->size == now.size &&
            record->modified_ns == now.modified_ns;
 }
@@ -126,13 +124,13 @@ static bool still_there(struct texts *texts, const struct document *document)
 {
     struct source_record record;
     bool known;
-    if (seen_before(texts, document->path, &record, &known))
+    if (ingest_seen_before(texts->view, document->path, &record, &known))
         return record.document == document->id;
     char *path = strdup(document->path), *slash;
     bool there = false;
     while (path && !there && (slash = strrchr(path, '/')) && slash != path) {
         *slash = '\0';
-        there = seen_before(texts, path, &record, &known) && record.document == 0;
+        there = ingest_seen_before(texts->view, path, &record, &known) && record.document == 0;
     }
     free(path);
     return there;
@@ -501,7 +499,7 @@ static enum lmk_status ingest_file(struct texts *texts, const char *path, struct
     struct lmk_error fault;
     const struct reader_sink sink = {&reading, on_document, on_skip};
     buffer_clear(&texts->seen);
-    if (seen_before(texts, path, &reading.before, &reading.known) &&
+    if (ingest_seen_before(texts->view, path, &reading.before, &reading.known) &&
         (!reading.before.document ||
          !store_document(texts->view, reading.before.document, &document, NULL)))
         return pass_over(texts, path, &reading.before, &document, error);

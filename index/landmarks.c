@@ -22,8 +22,11 @@
 #include <faiss/c_api/index_factory_c.h>
 #include <faiss/c_api/index_io_c.h>
 
-/* Up to here a scan of all vectors takes some milliseconds, and finds the best without fail. */
+/* Up to here a scan of all vectors takes some milliseconds, and finds the best without fail. They
+ * are one inverted list, not a flat index: a list stays in the file, which is mapped, while FAISS
+ * would copy a flat index into memory whenever a process opens it. */
 #define EXACT_VECTORS 50000
+#define EXACT_FACTORY "IVF1,Flat"
 
 /* What FAISS takes for memory-mapped reading; its header's FAISS_IO_FLAG_MMAP, 1, loads the file
  * instead. */
@@ -47,7 +50,7 @@ static const double calibration_recall = 0.995;
 
 struct landmark_segment {
     FaissIndex *index;
-    FaissIndexIVF *lists; /* of the index or in it, or NULL if it has no lists */
+    FaissIndexIVF *lists; /* of the index or in it, or NULL if it has no lists, or only one */
     size_t probes;        /* of a search with effort 1 */
     uint64_t looked_at;   /* lists or candidates of the last search */
     char *path;
@@ -56,9 +59,17 @@ struct landmark_segment {
 void landmarks_default_factory(uint64_t count, char factory[64])
 {
     if (count <= EXACT_VECTORS)
-        snprintf(factory, 64, "IDMap,Flat");
+        snprintf(factory, 64, EXACT_FACTORY);
     else
         snprintf(factory, 64, "IVF%.0f,SQ8", LISTS_PER_ROOT * sqrt((double)count));
+}
+
+double landmarks_vector_bytes(uint64_t count, size_t dimension)
+{
+    const double id = sizeof(idx_t), exact = (double)(dimension * sizeof(float));
+    return count <= EXACT_VECTORS
+               ? id + exact
+               : id + (double)dimension + exact * LISTS_PER_ROOT / sqrt((double)count);
 }
 
 /* ---- building */
@@ -114,6 +125,13 @@ static FaissIndexIVF *lists_of(FaissIndex *index)
 {
     bool has_ids;
     return faiss_IndexIVF_cast(innermost(index, &has_ids));
+}
+
+/* NULL where every search looks at everything. */
+static FaissIndexIVF *lists_to_choose(FaissIndex *index)
+{
+    FaissIndexIVF *lists = lists_of(index);
+    return lists && faiss_IndexIVF_nlist(lists) > 1 ? lists : NULL;
 }
 
 /* FAISS divides by numbers that are 0, or crashes later, and takes as much memory as large ones ask
@@ -336,7 +354,7 @@ static enum lmk_status calibrate(FaissIndex *index, const struct vector_set *set
 {
     static void (*const kinds[])(const struct vector_set *, uint64_t *, float *) = {near_query,
                                                                                     far_query};
-    FaissIndexIVF *lists = lists_of(index);
+    FaissIndexIVF *lists = lists_to_choose(index);
     if (!lists || set->count == 0)
         return LMK_OK;
     faiss_IndexIVF_set_nprobe(lists, faiss_IndexIVF_nlist(lists) / 64 + 1);
@@ -504,7 +522,7 @@ enum lmk_status landmarks_open(struct landmark_segment **segment, const char *pa
     } else if (faiss_Index_d(opened->index) != (int)dimension ||
                faiss_Index_metric_type(opened->index) != METRIC_INNER_PRODUCT) {
         status = changed(path, "its vectors are of another width or measure", error);
-    } else if ((opened->lists = lists_of(opened->index)) != NULL) {
+    } else if ((opened->lists = lists_to_choose(opened->index)) != NULL) {
         opened->probes = faiss_IndexIVF_nprobe(opened->lists);
     }
     if (status)

@@ -12,6 +12,9 @@
  * collections, then IVF with 8-bit scalar quantisation. */
 void landmarks_default_factory(uint64_t count, char factory[64]);
 
+/* Bytes that one of `count` vectors takes in such an index. */
+double landmarks_vector_bytes(uint64_t count, size_t dimension);
+
 /* A factory string that the user names, in the form that landmarks_build takes: "IDMap," is put
  * before a type that keeps no ids of its own. LMK_USAGE: FAISS does not take it for vectors of this
  * dimension. What only training shows (too many principal components, say), landmarks_build

@@ -491,6 +491,12 @@ static bool holds_records(const char *path)
     return holds;
 }
 
+bool reader_is_packed(const char *path)
+{
+    struct slice suffix = suffix_of((struct slice){path, strlen(path)});
+    return is_any(suffix, compressed) || is_any(suffix, archives);
+}
+
 bool reader_knows_suffix(const char *path)
 {
     static const char *const *const known[] = {plain, markdown, pages, books, lines, archives};

@@ -41,6 +41,9 @@ bool reader_wants(const char *path);
 /* The same by the suffix alone. */
 bool reader_knows_suffix(const char *path);
 
+/* True for names of what is compressed, or an archive. */
+bool reader_is_packed(const char *path);
+
 /* Reads the file, or standard input for "-"; content decides what it is. In a Calibre folder (with
  * metadata.opf) title, author, language and year are those that stand there. LMK_INPUT: it is no
  * text that lmk reads, empty, or damaged (then documents before the damage have been taken); LMK_IO

@@ -267,9 +267,9 @@ static void test_default_factory(void **state)
     (void)state;
     char factory[64], again[64];
     landmarks_default_factory(1, factory);
-    assert_string_equal(factory, "IDMap,Flat");
+    assert_string_equal(factory, "IVF1,Flat");
     landmarks_default_factory(50000, factory);
-    assert_string_equal(factory, "IDMap,Flat");
+    assert_string_equal(factory, "IVF1,Flat");
     landmarks_default_factory(250000, factory);
     assert_string_equal(factory, "IVF2000,SQ8");
     landmarks_default_factory(1000000, factory);
