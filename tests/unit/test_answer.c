@@ -52,7 +52,7 @@ static int open_group(void **state)
 {
     if (scratch_open_model(state))
         return -1;
-    write_book("books/plain.txt", 1, false);
+    write_book("books/plain.txt", 5, false);
     write_book("books/wrapped.txt", 2, true);
     write_book("books/short.txt", 3, false);
     collection = scratch_create("books.lmk", tiny_model, LMK_TIER_F16, NULL);
