@@ -1,6 +1,7 @@
 /* Stored blocks as the far memory of a sequence. Of a document whose keys and values are not kept
  * (tier none), a block's are computed again: by running the blocks that have a part in them, which
- * gives what indexing gave. */
+ * gives what indexing gave, but for the rounding of sums: some of OpenBLAS's kernels add up in an
+ * order that depends on where in a matrix a row stands. */
 #ifndef INDEX_MEMORY_H
 #define INDEX_MEMORY_H
 

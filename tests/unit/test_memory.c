@@ -1,9 +1,10 @@
-/* Blocks whose keys and values are not kept are computed again: the very numbers that indexing
- * would have kept. */
+/* Blocks whose keys and values are not kept are computed again: the numbers that indexing would
+ * have kept, but for rounding. */
 #include "index/memory.h"
 #include "src/model/indexer.h"
 #include "tests/unit/scratch.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -58,6 +59,15 @@ static struct whole run_whole(struct lmk_collection *collection, const struct do
     return whole;
 }
 
+/* The last bits of a product depend on where in its matrix a row stands: some kernels of OpenBLAS
+ * take twelve rows at a time and add up the remainder otherwise. */
+static void assert_same(const float *actual, const float *expected, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!(fabsf(actual[i] - expected[i]) <= 2e-5f * (1 + fabsf(expected[i]))))
+            fail_msg("number %zu is %.8g and not %.8g", i, actual[i], expected[i]);
+}
+
 static void check_model(const char *name)
 {
     struct lmk_model *model = scratch_model(name);
@@ -82,9 +92,8 @@ static void check_model(const char *name)
         if (memory_load(memory, document.first_block + blocks[i], &loaded, &error))
             fail_msg("%s", error.message);
         assert_int_equal(loaded.type, TENSOR_F32);
-        assert_memory_equal(loaded.keys, whole.keys + blocks[i] * values, values * sizeof(float));
-        assert_memory_equal(loaded.values, whole.values + blocks[i] * values,
-                            values * sizeof(float));
+        assert_same(loaded.keys, whole.keys + blocks[i] * values, values);
+        assert_same(loaded.values, whole.values + blocks[i] * values, values);
     }
     assert_int_equal(memory_cost(memory).blocks, 5);
     /* What was computed once is not computed again. */
@@ -97,8 +106,8 @@ static void check_model(const char *name)
         tokens = memory_cost(memory).tokens;
         if (memory_load(memory, document.first_block + block, &again, NULL))
             fail_msg("block 10%d", (int)block - 100);
-        assert_memory_equal(again.keys, whole.keys + block * values, values * sizeof(float));
-        assert_memory_equal(again.values, whole.values + block * values, values * sizeof(float));
+        assert_same(again.keys, whole.keys + block * values, values);
+        assert_same(again.values, whole.values + block * values, values);
         if (block > 100)
             assert_int_equal(memory_cost(memory).tokens - tokens, model->shape.block_tokens);
     }
@@ -113,7 +122,7 @@ static void check_model(const char *name)
     free(other);
 }
 
-static void test_exact(void **state)
+static void test_computed_again(void **state)
 {
     (void)state;
     check_model("tiny-slot");
@@ -124,7 +133,7 @@ static void test_exact(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_exact, scratch_open, scratch_close),
+        cmocka_unit_test_setup_teardown(test_computed_again, scratch_open, scratch_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
