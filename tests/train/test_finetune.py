@@ -189,7 +189,7 @@ class Finetune(unittest.TestCase):
         np.save(f"{out}/parts/part0.blocks.npy", blocks)
         np.save(f"{out}/parts/part0.starts.npy", np.array([0, 20]))
         with open(f"{out}/questions.jsonl", "w") as file:
-            passage = {"title": "", "text": TEXT.strip(), "qas": [{"question": "Who asked for the eggs?", "answers": ["the miller"]}]}
+            passage = {"source": "tales", "title": "", "text": TEXT.strip(), "qas": [{"question": "Who asked for the eggs?", "answers": ["the miller"]}]}
             print(json.dumps(passage), file=file)
         self.run_main(train, "--config", f"{out}/config.json", "--resume", f"{out}/start.pt", "--data", f"{out}/parts",
                       "--tokenizer", f"{out}/tokenizer.model", "--questions", f"{out}/questions.jsonl", "--out", f"{out}/run",
