@@ -8,6 +8,7 @@
  * that same block of FROM. What a block gets depends on nothing but its number, so an interrupted
  * run goes on with the next document.
  */
+#include "bench/clock.h"
 #include "index/segments.h"
 #include "src/base/random.h"
 #include "src/model/rows.h"
@@ -16,8 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
 #define NOISE 0.7F
 #define PUT_BLOCKS 512 /* put at a time, and committed together */
@@ -216,21 +215,6 @@ static void fill(const struct source *source, struct lmk_collection *collection,
 
 /* ------------------------------------------------------------------ steps */
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static double processor_seconds(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
 static bool until_model(void *context, const struct lmk_progress *progress)
 {
     (void)context;
@@ -244,13 +228,13 @@ static void add_texts(struct lmk_collection *collection, enum lmk_tier tier, cha
     struct lmk_error error;
     struct lmk_index_report report;
     struct lmk_index_options options = {.progress = until_model, .tier = &tier};
-    double start = seconds(), busy = processor_seconds();
+    double start = clock_seconds(CLOCK_MONOTONIC), busy = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
     enum lmk_status status =
         lmk_index(collection, (const char *const *)paths, count, &options, &report, &error);
     must(status == LMK_INTERRUPTED ? LMK_OK : status, &error);
     printf("texts and words: %llu new documents in %.1f s, %.1f of them on a processor\n",
-           (unsigned long long)report.documents_added, seconds() - start,
-           processor_seconds() - busy);
+           (unsigned long long)report.documents_added, clock_seconds(CLOCK_MONOTONIC) - start,
+           clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - busy);
 }
 
 static bool read_tier(const char *name, enum lmk_tier *tier)
@@ -285,14 +269,14 @@ int main(int argc, char **argv)
     printf("%llu blocks from %s, %llu synthetic around its %llu\n", (unsigned long long)put.real,
            argv[2], (unsigned long long)put.synthetic, (unsigned long long)source.count);
     source_close(&source);
-    double start = seconds(), busy = processor_seconds();
+    double start = clock_seconds(CLOCK_MONOTONIC), busy = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
     must(segments_build(collection, SEGMENT_JOINT, &error), &error);
     must(lmk_info(collection, &info, &error), &error);
     printf("landmark index: %llu of %llu blocks in %llu segments, %.2f GB, in %.1f s, %.1f of them "
            "on processors\n",
            (unsigned long long)info.segment_blocks, (unsigned long long)info.blocks,
-           (unsigned long long)info.segments, (double)info.bytes_segments / 1e9, seconds() - start,
-           processor_seconds() - busy);
+           (unsigned long long)info.segments, (double)info.bytes_segments / 1e9,
+           clock_seconds(CLOCK_MONOTONIC) - start, clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - busy);
     lmk_collection_close(collection);
     lmk_model_close(model);
     return 0;

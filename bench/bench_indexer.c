@@ -9,22 +9,15 @@
  * over the same matrices, measured just before and just after, and the share of it. Where indexing
  * runs in bfloat16, the first two documents are measured in float32 too.
  */
+#include "bench/clock.h"
 #include "src/model/indexer.h"
 
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { RUN_BLOCKS = 16, PRODUCT_ROWS = 512 };
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void *require(void *memory)
 {
@@ -63,14 +56,14 @@ static double product_rate(const struct model_shape *shape)
     float *out = random_values(PRODUCT_ROWS * widest);
     double best = 0;
     for (int round = 0; round < 8; round++) {
-        double operations = 0, start = seconds();
+        double operations = 0, start = clock_seconds(CLOCK_MONOTONIC);
         for (size_t i = 0; i < 4; i++) {
             cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, PRODUCT_ROWS, (int)shapes[i][0],
                         (int)shapes[i][1], 1, inputs, (int)shapes[i][1], weights, (int)shapes[i][1],
                         0, out, (int)shapes[i][0]);
             operations += 2.0 * PRODUCT_ROWS * (double)shapes[i][0] * (double)shapes[i][1];
         }
-        double rate = operations / (seconds() - start) * 1e-9;
+        double rate = operations / (clock_seconds(CLOCK_MONOTONIC) - start) * 1e-9;
         best = rate > best ? rate : best;
     }
     free(inputs);
@@ -93,7 +86,7 @@ static double index_document(struct indexer *indexer, const struct lmk_model *mo
     struct stream *stream;
     if (stream_open(&stream, indexer, error) != LMK_OK)
         exit(error->status);
-    double start = seconds();
+    double start = clock_seconds(CLOCK_MONOTONIC);
     for (size_t b = 0; b < blocks; b += RUN_BLOCKS) {
         for (size_t i = 0; i < RUN_BLOCKS * shape->block_tokens; i++) {
             state = state * 1664525u + 1013904223u;
@@ -109,7 +102,7 @@ static double index_document(struct indexer *indexer, const struct lmk_model *mo
         };
         indexer_run(indexer, &item, 1);
     }
-    double elapsed = seconds() - start;
+    double elapsed = clock_seconds(CLOCK_MONOTONIC) - start;
     stream_close(stream);
     free(landmark_keys);
     free(keys);

@@ -7,6 +7,7 @@
  * the process ever had, and how fast the answers were written, beside the rate at which the weights
  * that each token goes through can be read at all.
  */
+#include "bench/clock.h"
 #include "src/model/model.h"
 #include "src/model/rows.h"
 
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MOST_QUESTIONS 1000
@@ -64,13 +64,6 @@ static void print(const char *name, struct samples *samples)
     printf("  processor %.1f\n", samples->processor / (double)samples->count);
 }
 
-static double processor_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
-}
-
 static size_t read_questions(const char *path, char *questions[MOST_QUESTIONS])
 {
     char line[8192];
@@ -102,18 +95,18 @@ static enum lmk_status ask_all(struct lmk_collection *collection, const struct l
     for (size_t i = 0; i < count; i++) {
         struct lmk_results *results;
         struct lmk_answer *answer;
-        double start = processor_clock();
+        double start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
         enum lmk_status status = lmk_search(collection, questions[i], NULL, &results, error);
         if (status)
             return status;
         take(searches, &results->timing);
         lmk_results_free(results);
-        double between = processor_clock();
-        searches->processor += between - start;
+        double between = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+        searches->processor += 1e3 * (between - start);
         if ((status = lmk_ask(collection, questions[i], &options, &answer, error)))
             return status;
         take(asks, &answer->timing);
-        asks->processor += processor_clock() - between;
+        asks->processor += 1e3 * (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - between);
         written->seconds += 1e-3 * answer->timing.decode;
         written->tokens += answer->tokens;
         lmk_answer_free(answer);
