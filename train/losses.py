@@ -94,13 +94,18 @@ def attend_losses(scores, landmarks, gold, visible, teacher):
     return out
 
 
+def far_queries(queries, offsets, shape):
+    """Queries as they stand in the far slot, scaled. queries [..., H, D] before rotation; offsets, of their rows in their block,
+    broadcast against [..., H] -> [..., G, H / G, D] in float32"""
+    table = rotary_table(torch.arange(shape.rows, device=queries.device) + shape.far, shape.head_width, shape.rotary_base)
+    cos, sin = (t[offsets] for t in table)
+    return (rotate(queries.float(), (cos, sin)) / shape.head_width ** 0.5).unflatten(-2, (shape.kv_heads, -1))
+
+
 def landmark_scores(queries, keys, offsets, shape):
     """Scores of far landmarks at some rows. queries [P, A, L, H, D] before rotation, at `offsets` [P, A] in their
     block; keys [P, N, L, G, D] rotated -> [P, A, L, H, N]"""
-    table = rotary_table(torch.arange(shape.rows, device=keys.device) + shape.far, shape.head_width, shape.rotary_base)
-    cos, sin = (t[offsets][:, :, None, None] for t in table)
-    far = rotate(queries.float(), (cos, sin)) / shape.head_width ** 0.5
-    far = far.unflatten(3, (shape.kv_heads, -1))
+    far = far_queries(queries, offsets[:, :, None, None], shape)
     return torch.einsum("palghd,pnlgd->palghn", far, keys).flatten(3, 4)
 
 
@@ -131,10 +136,7 @@ def point_losses(queries, keys, at, points, visible, counted, shape, temperature
     offsets; points [B, P, A, O]: rows of the context where the token that is to be predicted stands, negative for none;
     visible [B, P, N]; counted [B, P, A]. -> (loss, whether the best row is a right one [B, P, A], which positions count)"""
     batch, blocks, rows = keys.shape[:3]
-    table = rotary_table(torch.arange(shape.rows, device=keys.device) + shape.far, shape.head_width, shape.rotary_base)
-    cos, sin = (t[at % shape.rows][:, :, :, None] for t in table)
-    far = rotate(queries.float(), (cos, sin)) / shape.head_width ** 0.5
-    far = far.unflatten(3, (shape.kv_heads, -1)).sum(4)                                     # [B, P, A, G, D]
+    far = far_queries(queries, (at % shape.rows)[..., None], shape).sum(4)                  # [B, P, A, G, D]
     scores = far.to(keys.dtype).flatten(1, 2).flatten(2) @ keys.flatten(3).flatten(1, 2).transpose(1, 2)
     scores = scores.float().unflatten(1, at.shape[1:]).unflatten(3, (blocks, rows)) / temperature
     seen = visible[:, :, None, :, None] & (torch.arange(rows, device=keys.device) < rows - 1)

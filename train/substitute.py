@@ -26,9 +26,9 @@ def kind(answer):
     return "name" if named else "phrase", len(words), first
 
 
-def occurrences(text):
-    """A pattern for `text` as whole words."""
-    return re.compile(r"(?<!\w)" + re.escape(text) + r"(?!\w)")
+def occurrences(*texts):
+    """A pattern for any of the texts as whole words."""
+    return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, texts)) + r")(?!\w)")
 
 
 class Substitutes:
@@ -80,7 +80,7 @@ class Substitutes:
         changes += self._other_names(rng, record, kept, changes, share_of_names)
         # One pass, so that nothing new is replaced again.
         new = dict(changes)
-        pattern = re.compile(r"(?<!\w)(?:" + "|".join(re.escape(old) for old, _ in changes) + r")(?!\w)")
+        pattern = occurrences(*new)
         replaced = lambda part: pattern.sub(lambda found: new[found.group()], part)
         return {**record, "text": replaced(text), "title": replaced(record["title"]),
                 "qas": [{"question": replaced(question), "answers": [new[answer]]} for question, answer in kept]}

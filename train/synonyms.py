@@ -37,7 +37,7 @@ def groups(folder, part, common):
         found = fields[4:4 + 2 * int(fields[3], 16):2]
         words[fields[0]] = [word.split("(")[0] for word in found]                        # adjectives: "(p)", "(a)"
     for fields in lines(f"{folder}/index.{part}"):
-        word, pointers, first = fields[0], int(fields[3]), None
+        word, pointers = fields[0], int(fields[3])
         if common.get(word) == part and word.isalpha():
             first = fields[6 + pointers]                                                 # senses come by frequency
             others = [other for other in words[first] if other in common and other.isalpha() and other != word]
