@@ -11,8 +11,8 @@
 void known_remember(const char *path);
 
 /* The collection to work on where none is named, in `path`: the only one known that is still there.
- * Where there is none and `create` is set, the place for a first one, in a folder that need not be there.
- * LMK_USAGE: none or several, which the sentence names. */
+ * Where there is none and `create` is set, the place for a first one, in a folder that need not be
+ * there. LMK_USAGE: none or several, which the sentence names. */
 enum lmk_status known_choose(char path[PATH_MAX], bool create, struct lmk_error *error);
 
 #endif
