@@ -342,6 +342,7 @@ TRAIN_START := $(if $(filter-out 1,$(GPUS)),torchrun --standalone --nproc_per_no
 $(TRAIN)/text.done:
 	$(if $(RAW),,$(error name the folder of raw collections: make train-data RAW=FOLDER))
 	$(PYTHON) -m train.prepare --data $(RAW) --exclude $(RAW) --out $(TRAIN)/text
+	$(PYTHON) -m train.written --text $(TRAIN)/text
 	@touch $@
 
 $(TRAIN)/landmark.model: $(TRAIN)/text.done

@@ -7,7 +7,7 @@
 `encode` turns NAME.train.jsonl into NAME.blocks.npy (uint16 [blocks, 63]; a document begins with BOS and
 its last block is filled with padding) and NAME.starts.npy (first block of each document). `parts` deals
 all documents out at random to parts of the given sizes in megabytes; the last takes what remains.
-`questions` keeps the training passages with questions, of formulaic sources only a share.
+`questions` keeps the training passages with questions of all qa-*.train.jsonl, of formulaic sources only a share.
 """
 import argparse
 import glob
@@ -86,10 +86,10 @@ SHARES = {"medquad": 0.15, "policyqa": 0.3, "ropes-train": 0.5}
 
 def write_questions(options):
     rng = np.random.default_rng(0)
-    with open(f"{options.text}/qa-train.train.jsonl", encoding="utf-8") as lines, open(options.out, "w", encoding="utf-8") as out:
-        for line in lines:
-            if rng.random() < SHARES.get(json.loads(line)["source"], 1):
-                out.write(line)
+    with open(options.out, "w", encoding="utf-8") as out:
+        for path in sorted(glob.glob(f"{options.text}/qa-*.train.jsonl")):
+            with open(path, encoding="utf-8") as lines:
+                out.writelines(line for line in lines if rng.random() < SHARES.get(json.loads(line)["source"], 1))
 
 
 def main():

@@ -1,7 +1,9 @@
 """Passages retold with other answers, so that a question's answer can only be read and never be known by heart.
 
 The substitution of answers as Longpre et al. 2021 (Entity-Based Knowledge Conflicts in Question Answering) evaluate with, here
-to train: every occurrence of an answer, in passage and questions, becomes another answer of its kind.
+to train: every occurrence of an answer, in passage and questions, becomes another answer of its kind that answers a question
+of the same sort. A city stands for a city and a nationality for a nationality: otherwise nothing could be learnt from what a
+question asks for.
 """
 import collections
 import re
@@ -10,6 +12,8 @@ from .words import STOP
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 WORDS = 6        # of an answer at most
+QUESTION_WORDS = {"who": "who", "whom": "who", "whose": "who", "when": "when", "where": "where", "why": "why"}
+VERBS = set("is was were are did does do has had have can could would will should might may must am be".split())
 
 
 def kind(answer):
@@ -26,6 +30,23 @@ def kind(answer):
     return "name" if named else "phrase", len(words), first
 
 
+def asked_for(question):
+    """What sort of answer a question wants, by its words: "who", "when", "how many", or the word behind "what" or "which"
+    (nationality, city, ...; that behind "what is the" too). "" where nothing tells."""
+    words = re.findall(r"[\w'-]+", question.lower())
+    at = next((i for i, word in enumerate(words) if word in QUESTION_WORDS or word in ("what", "which", "how")), None)
+    if at is None:
+        return ""
+    word, rest = words[at], words[at + 1:] + [""]
+    if word in QUESTION_WORDS:
+        return QUESTION_WORDS[word]
+    if word == "how":
+        return "how" if rest[0] in VERBS else f"how {rest[0]}".strip()
+    if rest[0] in VERBS:
+        return rest[2] if rest[1] == "the" and len(rest) > 3 else "what"
+    return rest[0] or "what"
+
+
 def occurrences(*texts):
     """A pattern for any of the texts as whole words."""
     return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, texts)) + r")(?!\w)")
@@ -33,22 +54,23 @@ def occurrences(*texts):
 
 class Substitutes:
     def __init__(self, questions):
-        """questions: records with `source`, `text` and `qas`, whose answers stand in for each other within a source."""
+        """questions: records with `source`, `text` and `qas`, whose answers stand in for each other within a source and a sort
+        of question."""
         kinds = collections.defaultdict(set)
         for record in questions:
             for asked in record["qas"]:
                 for answer in asked["answers"]:
                     if kind(answer) and answer in record["text"]:
-                        kinds[record["source"], kind(answer)].add(answer)
+                        kinds[record["source"], asked_for(asked["question"]), kind(answer)].add(answer)
         self.answers = {name: sorted(answers) for name, answers in kinds.items()}
 
-    def another(self, rng, source, answer):
-        """Another answer of the same kind; None if there is none."""
+    def another(self, rng, source, question, answer):
+        """Another answer of the same kind, of a question of the same sort; None if there is none."""
         like = kind(answer)
         if like == ("number",):
             made = self.number(rng, answer)
             return made if made != answer else None
-        others = self.answers.get((source, like), ())
+        others = self.answers.get((source, asked_for(question), like), ())
         if len(others) < 2:
             return None
         at = int(rng.integers(len(others)))
@@ -69,7 +91,7 @@ class Substitutes:
         for index in rng.permutation(len(record["qas"])):
             asked = record["qas"][index]
             answer = next((a for a in asked["answers"] if kind(a) and occurrences(a).search(text)), None)
-            new = self.another(rng, record["source"], answer) if answer else None
+            new = self.another(rng, record["source"], asked["question"], answer) if answer else None
             taken = [word for pair in changes for word in pair]
             if new is None or occurrences(new).search(text) or any(_overlap(answer, old) or _overlap(new, old) for old in taken):
                 continue
@@ -88,7 +110,7 @@ class Substitutes:
     def _other_names(self, rng, record, kept, changes, share):
         names = {word for question, _ in kept for word in re.findall(r"\w+", question)[1:]
                  if len(word) > 2 and word[0].isupper() and word.lower() not in STOP}
-        pool, out, text = self.answers.get((record["source"], ("name", 1, "")), ()), [], record["text"]
+        pool, out, text = self.answers.get((record["source"], "who", ("name", 1, "")), ()), [], record["text"]
         for name in sorted(names):
             if rng.random() >= share or not pool or not occurrences(name).search(text):
                 continue

@@ -7,7 +7,7 @@ import unittest
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-from train.substitute import Substitutes, kind  # noqa: E402
+from train.substitute import Substitutes, asked_for, kind  # noqa: E402
 
 RECORDS = [
     {"source": "tales", "title": "Ships", "text": "In 1750 Ben Gunn sailed to Bristol. Gunn, who liked Bristol, stayed 12 years. Bristols lay near.",
@@ -28,6 +28,21 @@ class Retold(unittest.TestCase):
     def test_kinds(self):
         self.assertEqual([kind(answer) for answer in ("1,750", "Ben Gunn", "the Old Bailey", "to swim fast", "12 men", "(no)", "a b c d e f g")],
                          [("number",), ("name", 2, ""), ("name", 3, "the"), ("phrase", 3, "to"), ("phrase", 2, ""), None, None])
+
+    def test_sorts_of_questions(self):
+        questions = {"Who was it?": "who", "With whom did he go?": "who", "In what year did it end?": "year", "Which city fell?": "city",
+                     "How many men were there?": "how many", "How did he feel?": "how", "What is the capital of Peru?": "capital",
+                     "What was he?": "what", "What?": "what", "How?": "how", "Tell the price of it.": "", "Since when?": "when"}
+        self.assertEqual({question: asked_for(question) for question in questions}, questions)
+
+    def test_answers_stay_of_their_sort(self):
+        record = {"source": "atlas", "title": "", "text": "The French painter lived in Turin.",
+                  "qas": [{"question": "What nationality had he?", "answers": ["French"]}, {"question": "In which city did he live?", "answers": ["Turin"]}]}
+        other = {"source": "atlas", "title": "", "text": "Norwegian Danish Oslo Ribe",
+                 "qas": [{"question": "Which nationality is it?", "answers": ["Norwegian", "Danish"]},
+                         {"question": "What city is it?", "answers": ["Oslo", "Ribe"]}]}
+        told = {Substitutes([record, other]).retold(np.random.default_rng(seed), record, 0.0)["text"] for seed in range(60)}
+        self.assertEqual(told, {f"The {a} painter lived in {b}." for a in ("Norwegian", "Danish") for b in ("Oslo", "Ribe")})
 
     def test_answers_are_replaced_everywhere(self):
         seen = set()

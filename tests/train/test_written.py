@@ -1,0 +1,30 @@
+"""Written questions find their passages."""
+import json
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+from train.written import BEGINNING, find_passages  # noqa: E402
+
+LONG = "The river Ouse rises in the hills behind the town and " + "flows " * 10 + "to the sea."
+
+
+class Written(unittest.TestCase):
+    def test_paragraphs_are_found_by_title_and_beginning(self):
+        qas = [{"question": "Where does the Ouse end?", "answers": ["the sea"]}]
+        documents = [{"title": "Ouse", "text": f"A river.\n\n {LONG}\nThe end."}, {"title": "Other", "text": LONG},
+                     {"title": "Ouse", "text": f"Second edition.\n{LONG}"}]
+        wanted = {"Ouse": {LONG[:BEGINNING]: {"title": "Ouse", "qas": qas}, "Gone": {"title": "Ouse", "qas": qas}}}
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "wiki.train.jsonl")
+            with open(path, "w", encoding="utf-8") as out:
+                out.writelines(json.dumps(document) + "\n" for document in documents)
+            found = list(find_passages([path], wanted))
+        self.assertEqual(found, [{"source": "written", "title": "Ouse", "text": LONG, "qas": qas}])  # once, not per edition
+        self.assertEqual(list(wanted["Ouse"]), ["Gone"])
+
+
+if __name__ == "__main__":
+    unittest.main()
