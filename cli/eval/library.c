@@ -82,6 +82,7 @@ uint32_t library_entry(const struct library *library, uint64_t id)
     return document ? document->entry : UINT32_MAX;
 }
 
+/* A named collection that another process writes, or that may only be read, is taken as it is. */
 static enum lmk_status open_collection(struct library *library, const struct arguments *arguments,
                                        const struct lmk_model *model, struct lmk_error *error)
 {
@@ -95,6 +96,11 @@ static enum lmk_status open_collection(struct library *library, const struct arg
     } else if (!folders_expand(path, arguments->collection)) {
         return fail(error, LMK_USAGE, "The path of the collection is too long.");
     }
+    enum lmk_status status = lmk_collection_open(&library->collection, path, model, &open, error);
+    library->as_it_is = arguments->collection && (status == LMK_BUSY || status == LMK_IO);
+    if (!library->as_it_is)
+        return status;
+    open.create = open.write = false;
     return lmk_collection_open(&library->collection, path, model, &open, error);
 }
 
@@ -107,10 +113,17 @@ enum lmk_status library_open(struct library *library, const struct arguments *ar
     struct lmk_index_report report;
     *library = (struct library){.corpus = corpus};
     enum lmk_status status = open_collection(library, arguments, model, error);
-    if (!status)
+    if (!status && !library->as_it_is)
         status = lmk_index(library->collection, &corpus->path, 1, &options, &report, error);
     progress_clear(display);
-    return status ? status : list_documents(library, error);
+    if (!status)
+        status = list_documents(library, error);
+    if (!status && library->as_it_is && !arguments->quiet)
+        fprintf(stderr,
+                "lmk: the collection cannot be written now and is taken as it is, with %zu of the "
+                "%zu entries.\n",
+                library->document_count, corpus->ids.count);
+    return status;
 }
 
 void library_close(struct library *library)

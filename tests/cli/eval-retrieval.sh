@@ -68,6 +68,19 @@ plain_numbers third.json >a && plain_numbers fourth.json >b && cmp a b
 value_of() { "$LMK" info -c kept.lmk --json | show value "$1"; }
 value_of documents
 ls -A "$TMPDIR" | grep lmk-eval || echo "nothing left behind"
+echo "---- and while another process writes it"
+/usr/bin/python3 -c '
+import fcntl, struct, sys, time
+lock = open("kept.lmk/writer.lock", "r+")
+fcntl.fcntl(lock, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))  # F_OFD_SETLK
+print("held", flush=True)
+time.sleep(60)' >held &
+holder=$!
+wait_until 20 grep -q held held
+evaluate --json -c kept.lmk >fifth.json
+plain_numbers fifth.json | cmp - b && echo "the same"
+kill $holder
+wait $holder 2>/dev/null
 echo "---- as a table"
 evaluate -q -c kept.lmk --limit 2 --seed 3 | sed 's/[0-9.]* ms/N ms/g'
 echo "---- refused"
