@@ -19,7 +19,7 @@ import numpy as np
 from . import tasks
 from .json_lines import read_lines
 from .pack import BLOCK
-from .substitute import Substitutes
+from .substitute import Substitutes, openings
 from .teacher import INSTRUCTION, WordPiece, padded
 from .tokenizer import BOS, NEWLINE, load
 
@@ -95,7 +95,7 @@ class Maker:
         self.encode = self.tokenizer.encode
         self.pieces = WordPiece(pieces_path) if pieces_path else None
         self.questions = read_lines(questions_path) if questions_path else []
-        self.substitutes = Substitutes(self.questions)
+        self.substitutes, self.openings = Substitutes(self.questions), openings(self.questions)
         self.synonyms = json.loads(pathlib.Path(synonyms_path).read_text(encoding="utf-8")) if synonyms_path else {}
         self.titled_share = titled_share
         self.parts = []

@@ -47,6 +47,27 @@ def asked_for(question):
     return rest[0] or "what"
 
 
+OPENING = re.compile(r"(?:(?:in|at|on|by|to|from|of|for|with|under|during|after|into) )?"
+                     r"(?:whom?|when|where|how (?:many|much|long|old|far|often|high|large|fast)|(?:what|which) (\w+))\b", re.IGNORECASE)
+FEWEST = 20      # questions that ask for a sort of thing, for its name to be one
+
+
+def openings(questions):
+    """{answer: [how the questions that it answers begin, as far as that tells what they ask for, such as "In which city"]}"""
+    begun, sorts = [], collections.Counter()
+    for record in questions:
+        for asked in record["qas"]:
+            found = OPENING.match(asked["question"])
+            if found and (not found[1] or found[1].lower() not in VERBS):
+                sorts[(found[1] or "").lower()] += 1
+                begun += [(answer, found) for answer in asked["answers"] if kind(answer)]
+    out = collections.defaultdict(list)
+    for answer, found in begun:
+        if sorts[(found[1] or "").lower()] >= FEWEST:
+            out[answer].append(found[0])
+    return dict(out)
+
+
 def occurrences(*texts):
     """A pattern for any of the texts as whole words."""
     return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, texts)) + r")(?!\w)")

@@ -123,8 +123,10 @@ def answer_spans(words):
     return spans
 
 
-def question_word(rng, words, first):
-    """What asks for the span that begins at `first`."""
+def question_word(rng, words, first, openings):
+    """What asks for the span that begins at `first`: as other questions with this answer begin, where there are such."""
+    if openings:
+        return str(rng.choice(openings))
     bare = _bare(words[first])
     if bare.isdigit():
         year = len(bare) == 4 and bare[0] in "12"
@@ -172,9 +174,11 @@ def asked(maker, rng, row):
     other = rng.choice((0.0, 0.5))
     before, after = (reworded(rng, noised(rng, part, share), maker.synonyms, other) for part in (before, after))
     rest = after + before if rng.random() < 0.5 else before + after
-    text = " ".join([question_word(rng, words, first)] + [w for w in rest if w]) + "?"
+    answer = " ".join(words[first:end - 1] + [_bare(words[end - 1])]).lstrip(EDGES)
+    opening = question_word(rng, words, first, maker.openings.get(answer))
+    text = " ".join([opening] + [w for w in rest if w]) + "?"
     text = text.lower() if rng.random() < 0.25 else text
-    answer = maker.encode(" ".join(words[first:end - 1] + [_bare(words[end - 1])]).lstrip(EDGES))
+    answer = maker.encode(answer)
     return ("asked", maker.prompt_ids(text), answer, text, True) if len(answer) < maker.step.answer else None
 
 

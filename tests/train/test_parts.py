@@ -86,7 +86,7 @@ class Synthetic(unittest.TestCase):
             @staticmethod
             def vocab_size():
                 return 1000
-        starts_word, synonyms = np.ones(70000, bool), {}
+        starts_word, synonyms, openings = np.ones(70000, bool), {}, {}
         answer = [5, 6]
 
         @staticmethod
@@ -108,10 +108,11 @@ class Synthetic(unittest.TestCase):
     def test_question_word_fits_the_answer(self):
         rng = np.random.default_rng(0)
         words = "they sailed in 1750 with 12 cannons to Bristol".split()
-        some = lambda at: {tasks.question_word(rng, words, at) for _ in range(60)}
+        some = lambda at, openings=None: {tasks.question_word(rng, words, at, openings) for _ in range(60)}
         self.assertEqual(some(3), {"When", "In what year", "In which year"})
         self.assertEqual(some(5), {"How many", "What number", "How much"})
         self.assertTrue({"Where", "Who"} <= some(8))
+        self.assertEqual(some(8, ["In which city", "Where"]), {"In which city", "Where"})
 
     def test_question_is_made_of_the_answers_sentence(self):
         sentence = "before it . the old ship of Captain Silver sailed with many brave sailors . then came the storm at last"
@@ -121,6 +122,11 @@ class Synthetic(unittest.TestCase):
             encode = staticmethod(str.split)
             prompt_ids = staticmethod(str.split)
 
+        class Knowing(Maker):
+            openings = {"Captain Silver": ["Under whose command"]}
+
+        known = tasks.asked(Knowing(), np.random.default_rng(0), np.zeros(BLOCK))[3]
+        self.assertTrue(known.lower().startswith("under whose command "))
         for seed in range(20):
             kind, ids, answer, text, _ = tasks.asked(Maker(), np.random.default_rng(seed), np.zeros(BLOCK))
             self.assertEqual((kind, [word.lower() for word in answer]), ("asked", ["captain", "silver"]))

@@ -7,7 +7,7 @@ import unittest
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-from train.substitute import Substitutes, asked_for, kind  # noqa: E402
+from train.substitute import FEWEST, Substitutes, asked_for, kind, openings  # noqa: E402
 
 RECORDS = [
     {"source": "tales", "title": "Ships", "text": "In 1750 Ben Gunn sailed to Bristol. Gunn, who liked Bristol, stayed 12 years. Bristols lay near.",
@@ -34,6 +34,15 @@ class Retold(unittest.TestCase):
                      "How many men were there?": "how many", "How did he feel?": "how", "What is the capital of Peru?": "capital",
                      "What was he?": "what", "What?": "what", "How?": "how", "Tell the price of it.": "", "Since when?": "when"}
         self.assertEqual({question: asked_for(question) for question in questions}, questions)
+
+    def test_openings(self):
+        cities = [{"qas": [{"question": f"In which city did number {i} live?", "answers": ["Turin"]}]} for i in range(FEWEST)]
+        others = [{"qas": [{"question": "Whom did he meet in Turin?", "answers": ["Ada"]}, {"question": "Which castle fell?", "answers": ["Windsor"]},
+                           {"question": "What was it?", "answers": ["gold"]}, {"question": "Name the town.", "answers": ["Rome"]},
+                           {"question": "Which city is it?", "answers": ["one that has far too many words"]}]}]
+        met = [{"qas": [{"question": "Who was it?", "answers": ["Bob"]}]}] * (FEWEST - 1)
+        found = openings(cities + others + met)
+        self.assertEqual(found, {"Turin": ["In which city"] * FEWEST, "Ada": ["Whom"], "Bob": ["Who"] * (FEWEST - 1)})
 
     def test_answers_stay_of_their_sort(self):
         record = {"source": "atlas", "title": "", "text": "The French painter lived in Turin.",
