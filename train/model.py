@@ -125,9 +125,10 @@ class LandmarkModel(nn.Module):
 
     # ------------------------------------------------------------ training and indexing
 
-    def run_documents(self, rows, documents, dtype, top=None):
+    def run_documents(self, rows, documents, dtype, top=None, onward=None):
         """rows [B, T] with landmarks in place; documents [B, N]. -> (stream [B, T, C] before the last norm, {memory
-        layer: dict of q, k, v before rotation and own}). With `top`, only the layers up to and including it."""
+        layer: dict of q, k, v before rotation and own}). With `top`, only the layers up to and including it. onward: numbers
+        of the contexts that go on behind the top memory layer, in order; the stream is theirs alone. None: all."""
         length, device = rows.shape[1], rows.device
         tables = {kind: self.table(kind, length, device) for kind in ("true", "offset", "far_query")}
         bias = attention.window_bias(documents, self.shape, dtype)
@@ -136,6 +137,8 @@ class LandmarkModel(nn.Module):
             if index in self.shape.memory_layers:
                 h, q, k, v, own = self.functions["memory_documents"](h, layer.weights(), tables, documents)
                 memory[index] = {"q": q, "k": k, "v": v, "own": own}
+                if onward is not None and index == max(self.shape.memory_layers):
+                    h, bias = h[onward], bias[onward]
             else:
                 h = self.functions["local_documents"](h, layer.weights(), tables["true"], bias)
         return h, memory

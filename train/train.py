@@ -9,7 +9,7 @@ With several GPUs: torchrun --nproc_per_node COUNT -m train.train ... (train/par
 --end names a file with the moment (seconds since 1970) at which training is to stop; it may change while training runs.
 Writes log.jsonl, stable.pt (weights before the learning rate falls: what the next run resumes) and final.pt.
 
-A step's loss is a weighted sum (config.Settings): next tokens of the contexts; retrieval of blocks by prompts alone
+A step's loss is a weighted sum (config.Settings): next tokens of running text; retrieval of blocks by prompts alone
 (pass 1; contrast and distillation); answers read from the context's blocks as far memory (pass 2), the landmark scores at
 those answers and where the top memory layer's attention points, and landmark scores at copies inside the contexts.
 """
@@ -81,6 +81,9 @@ class Trainer:
                            torch.optim.AdamW(others, settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)]
         self.rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
         self.stored = Stored(settings.stored_steps)
+        # Contexts that the language is learnt from: passages with questions come again too often for that.
+        order = torch.arange(step.contexts, device=device)
+        self.running = torch.cat((order[:step.natural], order[step.natural + step.questions:]))
         self.skipped = torch.zeros((), dtype=torch.int64, device=device)
 
     # ------------------------------------------------------------ a step's tensors
@@ -99,9 +102,9 @@ class Trainer:
 
     def loss(self, batch, aims, questions, number):
         """batch: of upload; aims [B', N, E], questions [P, E] of the teacher or None. -> (loss, {name: value})"""
-        h, memory = self.model.run_documents(batch["rows"], batch["documents"], self.dtype)
+        h, memory = self.model.run_documents(batch["rows"], batch["documents"], self.dtype, onward=self.running)
         keys = self.model.landmark_keys(memory)                                           # [B, N, L, G, D]
-        parts = {"language": self.language_loss(h, batch)}
+        parts = {"language": self.language_loss(h, batch["rows"][self.running], batch["documents"][self.running])}
         parts.update(self.find_loss(keys, memory, batch, aims, questions, number))
         parts.update(self.read_loss(memory, keys, batch))
         if self.step.synthetic:
@@ -114,12 +117,14 @@ class Trainer:
             total = total + settings.stream * parts["stream"] + settings.gate * parts["stream_gate"]
         return total, parts
 
-    def language_loss(self, h, batch):
-        target = losses.next_tokens(batch["rows"], batch["documents"], self.shape)
-        total, chunk = 0, 16 * h.shape[1]
+    def language_loss(self, h, rows, documents):
+        """h [B, T, C] of contexts rows [B, T], documents [B, N]."""
+        target = losses.next_tokens(rows, documents, self.shape)
+        parts = -(-len(h) // 16)                           # as large as fit the memory, and of one size, which is compiled once
+        total, chunk = 0, -(-len(h) // parts) * h.shape[1]
         for part, aim in zip(h.flatten(0, 1).split(chunk), target.flatten().split(chunk)):
             total = total + self.token_loss(part, self.model.output_norm, self.model.output_matrix(), aim, self.shape.epsilon)
-        return total / (target != losses.IGNORED).sum()
+        return total / (target != losses.IGNORED).sum().clamp(min=1)
 
     def find_loss(self, keys, memory, batch, aims, questions, number):
         step, settings = self.step, self.settings
@@ -231,7 +236,7 @@ class Trainer:
         offset = at % shape.rows
         after = at + torch.where(offset == shape.block_size - 1, 2, 1)
         target = torch.where(counted, rows.gather(1, after.clamp(max=rows.shape[1] - 1)), losses.IGNORED)
-        states = h[first:].gather(1, at[:, :, None].expand(-1, -1, h.shape[2]))
+        states = h[-self.step.synthetic:].gather(1, at[:, :, None].expand(-1, -1, h.shape[2]))
         logits = self.model.logits(states).float()
         loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=losses.IGNORED)
         recall = losses.log_mean((logits.detach().argmax(-1) == target).float(), counted.float())

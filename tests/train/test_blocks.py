@@ -50,6 +50,15 @@ class Blocks(unittest.TestCase):
             self.assert_close(a, b)
         self.assert_close(memory[3]["k"][1:], expected[2][1][3][1])
 
+    def test_some_contexts_go_on(self):
+        model = LandmarkModel(dataclasses.replace(SHAPE, memory_layers=(0, 1))).double()
+        rows, numbers, _ = self.documents()
+        rows, numbers = torch.cat((rows, rows.flip(0))), torch.cat((numbers, numbers.flip(0)))
+        all_h, all_memory = model.run_documents(rows, numbers, torch.float64)
+        h, memory = model.run_documents(rows, numbers, torch.float64, onward=torch.tensor([0, 3]))
+        self.assert_close(h, all_h[[0, 3]])
+        self.assert_close(memory[1]["v"], all_memory[1]["v"])
+
     def test_gradients(self):
         rows, numbers, parts = self.documents()
         weight = torch.randn(20 * ROWS, SHAPE.vocabulary, generator=self.generator, dtype=torch.float64)
