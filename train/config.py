@@ -60,8 +60,6 @@ class Settings:
     point: float = 0.5             # where in the context the answer's tokens stand, by the top memory layer's attention
     point_temperature: float = 4.0  # of the sum of its heads
     stream: float = 0.5            # copies inside a context: their tokens, and their gates with `gate`
-    stored_steps: int = 8          # steps whose landmarks are kept as negatives
-    stored_from: int = 300         # step from which they are used
     clip: float = 5.0              # norm of the gradient at most
     log_every: int = 20
 

@@ -35,27 +35,23 @@ def log_mean(values, weight):
     return (values * weight).sum() / weight.sum().clamp(min=1)
 
 
-def find_losses(scores, gold, near, teacher, stored_scores, columns):
+def find_losses(scores, gold, near, teacher):
     """Retrieval losses of P prompts.
 
     scores [P, B, N]: joint scores of all blocks of the step; gold [P, B, N]; near [P]: only the prompt's own context is
-    searched (gold tells which); teacher [P, columns + S]: the teacher's scores divided by its temperature, of the first
-    `columns` blocks and of the S stored ones; stored_scores [P, S]. Prompts without gold do not count.
-    -> dict of contrast, distillation and accuracy"""
+    searched (gold tells which); teacher [P, M]: the teacher's scores of the first M blocks, divided by its temperature, or None.
+    Prompts without gold do not count. -> dict of contrast, distillation and accuracy"""
     asked = gold.flatten(1).any(1)
     own = gold.any(2, keepdim=True)                                               # [P, B, 1]
     everything = scores.masked_fill(near[:, None, None] & ~own, NEVER).flatten(1)
-    outside = stored_scores.masked_fill(near[:, None], NEVER)
-    total = torch.cat((everything, outside), 1).logsumexp(1)
     found = everything.masked_fill(~gold.flatten(1), NEVER).logsumexp(1)
-    out = {"contrast": log_mean(total - found, asked.float())}
+    out = {"contrast": log_mean(everything.logsumexp(1) - found, asked.float())}
     best = everything.argmax(1, keepdim=True)
     out["accuracy"] = log_mean(gold.flatten(1).gather(1, best)[:, 0].float(), (asked & ~near).float())
     if teacher is not None:
-        student = torch.cat((scores.flatten(1)[:, :columns], stored_scores), 1).log_softmax(1)
-        aim = teacher.log_softmax(1)
+        student, aim = scores.flatten(1)[:, :teacher.shape[1]].log_softmax(1), teacher.log_softmax(1)
         divergence = (aim.exp() * (aim - student)).sum(1)
-        taught = asked & ~near & gold.flatten(1)[:, :columns].any(1)
+        taught = asked & ~near & gold.flatten(1)[:, :teacher.shape[1]].any(1)
         out["distillation"] = log_mean(divergence, taught.float())
     return out
 

@@ -54,19 +54,6 @@ class TeacherTable:
         return (blocks + around) / 2, self.teacher.embed(batch["query_pieces"])
 
 
-class Stored:
-    """Landmarks of the last steps, as further negatives: joint keys, teacher's targets, whether there is text."""
-
-    def __init__(self, steps):
-        self.steps, self.kept = steps, []
-
-    def add(self, keys, aims, filled):
-        self.kept = (self.kept + [(keys.detach(), aims, filled)])[-self.steps:] if self.steps else []
-
-    def columns(self):
-        return [torch.cat(parts) for parts in zip(*self.kept)]
-
-
 class Trainer:
     def __init__(self, shape, step, settings, group, compile_layers, fused=False):
         self.shape, self.step, self.settings, self.group, self.device = shape, step, settings, group, group.device
@@ -80,7 +67,6 @@ class Trainer:
         self.optimisers = [Muon(matrices, settings.muon_rate),
                            torch.optim.AdamW(others, settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)]
         self.rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
-        self.stored = Stored(settings.stored_steps)
         # Contexts that the language is learnt from: passages with questions come again too often for that.
         order = torch.arange(step.contexts, device=device)
         self.running = torch.cat((order[:step.natural], order[step.natural + step.questions:]))
@@ -100,12 +86,12 @@ class Trainer:
         out["filled"] = (out["tokens"] != self.shape.padding).any(2)
         return out
 
-    def loss(self, batch, aims, questions, number):
+    def loss(self, batch, aims, questions):
         """batch: of upload; aims [B', N, E], questions [P, E] of the teacher or None. -> (loss, {name: value})"""
         h, memory = self.model.run_documents(batch["rows"], batch["documents"], self.dtype, onward=self.running)
         keys = self.model.landmark_keys(memory)                                           # [B, N, L, G, D]
         parts = {"language": self.language_loss(h, batch["rows"][self.running], batch["documents"][self.running])}
-        parts.update(self.find_loss(keys, memory, batch, aims, questions, number))
+        parts.update(self.find_loss(keys, memory, batch, aims, questions))
         parts.update(self.read_loss(memory, keys, batch))
         if self.step.synthetic:
             parts.update(self.stream_loss(h, memory, keys, batch))
@@ -126,38 +112,26 @@ class Trainer:
             total = total + self.token_loss(part, self.model.output_norm, self.model.output_matrix(), aim, self.shape.epsilon)
         return total / (target != losses.IGNORED).sum().clamp(min=1)
 
-    def find_loss(self, keys, memory, batch, aims, questions, number):
-        step, settings = self.step, self.settings
+    def find_loss(self, keys, memory, batch, aims, questions):
+        step = self.step
         row = torch.arange(step.prompt_rows, device=self.device)
         tokens = row < batch["prompt_length"][:, None]
         queries = self.model.run_prompts(batch["prompts"], dtype=self.dtype)
         pooled = self.model.pooled_query(queries, tokens).flatten(1, 2)                   # [P, L * G, D]
         joint = keys.flatten(2, 3)                                                        # [B, N, L * G, D]
         by_part = torch.einsum("pkd,bnkd->pbnk", pooled, joint)
-        scores, joint = by_part.sum(3), joint.flatten(2)
-        count, contexts = len(pooled), len(joint)
-        context = torch.arange(count, device=self.device) // step.prompts
-        gold = F.one_hot(context, contexts)[:, :, None].bool() & batch["find"][:, None]
+        scores = by_part.sum(3)
+        context = torch.arange(len(pooled), device=self.device) // step.prompts
+        gold = F.one_hot(context, len(joint))[:, :, None].bool() & batch["find"][:, None]
         taught = step.natural + step.questions
         filled = batch["filled"]
         teacher = None
-        stored_scores = scores.new_zeros(count, 0)
-        use_stored = number >= settings.stored_from and self.stored.kept
-        if use_stored:
-            old_keys, old_aims, old_filled = self.stored.columns()
-            stored_scores = (pooled.flatten(1) @ old_keys.t()).masked_fill(~old_filled, losses.NEVER)
         if aims is not None:
-            flat = aims.flatten(0, 1)
-            teacher = (questions @ flat.t()).masked_fill(~filled[:taught].flatten(), losses.NEVER)
-            if use_stored:
-                teacher = torch.cat((teacher, (questions @ old_aims.t()).masked_fill(~old_filled, losses.NEVER)), 1)
-            teacher = teacher / settings.temperature
-        out = losses.find_losses(scores.masked_fill(~filled, losses.NEVER), gold, batch["near"], teacher, stored_scores,
-                                 taught * step.blocks)
+            teacher = (questions @ aims.flatten(0, 1).t()).masked_fill(~filled[:taught].flatten(), losses.NEVER)
+            teacher = teacher / self.settings.temperature
+        out = losses.find_losses(scores.masked_fill(~filled, losses.NEVER), gold, batch["near"], teacher)
         out["drift"] = scores.mean((1, 2)).square().mean()
         out["size"] = by_part.square().mean()
-        self.stored.add(joint[:taught].flatten(0, 1), aims.flatten(0, 1) if aims is not None else joint.new_zeros(
-            taught * step.blocks, 1), filled[:taught].flatten())
         out.update(self.attend_loss(queries, tokens, memory, batch, scores, teacher))
         return out
 
@@ -351,13 +325,13 @@ def run(options):
     group.close()
 
 
-def take_step(trainer, feed, teach, number, factor):
+def take_step(trainer, feed, teach, factor):
     """-> (norm of the gradient, loss, its parts)"""
     numbers, fresh, batch = feed.next()
     aims = questions = None
     if teach:
         aims, questions = teach(numbers, fresh, batch)
-    total, parts = trainer.loss(trainer.upload(batch), aims, questions, number)
+    total, parts = trainer.loss(trainer.upload(batch), aims, questions)
     return trainer.update(total, factor), total, parts
 
 
@@ -375,7 +349,7 @@ def train(trainer, feed, teach, clock, options, write):
                 checkpoint.save(f"{options.out}/stable.pt", trainer.model)
             write(event="stable", number=number)
             stable = True
-        norm, total, parts = take_step(trainer, feed, teach, number, factor)
+        norm, total, parts = take_step(trainer, feed, teach, factor)
         number += 1
         if number % trainer.settings.log_every == 0 or number <= 3:
             loss = round(total.item(), 4)  # waits for the GPU
@@ -394,7 +368,7 @@ def profile(trainer, feed, teach, path):
     activities = [torch.profiler.ProfilerActivity.CPU] + ([torch.profiler.ProfilerActivity.CUDA] if trainer.device == "cuda" else [])
     with torch.profiler.profile(activities=activities) as profiler:
         for _ in range(3):
-            take_step(trainer, feed, teach, 10 ** 9, 0.0)
+            take_step(trainer, feed, teach, 0.0)
     order = "self_cuda_time_total" if trainer.device == "cuda" else "self_cpu_time_total"
     if trainer.group.rank == 0:
         with open(path, "w", encoding="utf-8") as out:
