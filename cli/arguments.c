@@ -69,6 +69,10 @@ const struct option_row option_rows[] = {
     {OPTION_FIRST, "first", "PATTERN", "index reindex ",
      "run the model first over documents whose path or title this fits, or is a part of, "
      "before the others; of both, those added last come first"},
+    {OPTION_KV_BUDGET, "kv-budget", "SIZE", "compact ",
+     "keep keys and values of SIZE (20G) at most, those of the documents used most; the others' "
+     "are "
+     "computed again when ask reads them"},
     {OPTION_FOR, "for", "TIME", "index reindex ",
      "stop after 90s, 30m or 2h; the same command goes on from there"},
     {OPTION_NICE, "nice", NULL, "index reindex ",
@@ -293,6 +297,19 @@ static bool parse_duration(const char *text, double *seconds)
     return end != text && *seconds > 0 && *seconds < 1e9;
 }
 
+/* Bytes, with k, M, G or T for thousands, millions ... behind the number. */
+static bool parse_bytes(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "kMGT";
+    char *end;
+    double value = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    for (const char *u = units; unit && u <= unit; u++)
+        value *= 1000;
+    *bytes = value >= 0 && value < 1e18 ? (uint64_t)value : 0;
+    return end != text && value >= 0 && value < 1e18 && !end[unit != NULL];
+}
+
 /* Where the text of an option of `eval` goes, NULL: its value is no text. */
 static const char **eval_text(struct eval_arguments *eval, int letter)
 {
@@ -378,6 +395,9 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
     case OPTION_FIRST:
         arguments->first = text;
         return text[0];
+    case OPTION_KV_BUDGET:
+        arguments->has_kv_budget = true;
+        return parse_bytes(text, &arguments->kv_budget);
     case OPTION_FOR:
         return parse_duration(text, &arguments->seconds);
     case OPTION_PICTURE:

@@ -25,7 +25,7 @@ struct eval_arguments {
 struct arguments {
     const char *collection, *model;
     bool json, quiet, generate, no_generate, no_merge, prune, repair, nice, manual, strict,
-        features, estimate;
+        features, estimate, has_kv_budget;
     const char *opener, *completion, *queries;
     const char *reader, *reader_model; /* NULL: none */
     const char *picture;               /* the file for it, or NULL */
@@ -45,6 +45,7 @@ struct arguments {
     const char *from;      /* the model of the collection before, or NULL */
     const char *first;     /* NULL: none */
     double seconds;        /* 0: no limit */
+    uint64_t kv_budget;    /* bytes; with has_kv_budget */
     float temperature;
     uint64_t seed;
     struct eval_arguments eval;
@@ -91,6 +92,7 @@ enum {
     OPTION_FROM,
     OPTION_FIRST,
     OPTION_FOR,
+    OPTION_KV_BUDGET,
     OPTION_NICE,
     OPTION_ESTIMATE
 };

@@ -48,7 +48,12 @@ const struct command commands[] = {
      "in one step.\n"
      "It needs as much free space as the collection is large without what was removed, which it "
      "says first.\n"
-     "Searches go on meanwhile; interrupted at any time, nothing has changed."},
+     "Searches go on meanwhile; interrupted at any time, nothing has changed.\n"
+     "With --kv-budget, keys and values of the documents used least go first, for good, until the "
+     "others' take no more than that. Used is what searches showed and answers read, by the "
+     "collection's file \"uses\"; of documents used equally often the newest count more. What has "
+     "lost them is still found, by landmarks and words; ask computes again what it reads of it.\n"
+     "  lmk compact -c library.lmk --kv-budget 20G"},
     {"reindex", command_reindex, "", "build a collection anew for another model or index",
      "With --model: for a model that the collection was not indexed with, from the texts that it "
      "holds; the files are not needed. Where the new model has another vocabulary, --from names "

@@ -206,6 +206,21 @@ struct lmk_space {
     uint64_t needed, available;
 };
 
+/* What lmk_keep_within left of keys and values: of how many documents, and their bytes. */
+struct lmk_kept {
+    uint64_t documents, bytes;       /* that have theirs still */
+    uint64_t dropped, dropped_bytes; /* that lost theirs */
+};
+
+/* Keeps keys and values of at most `bytes` bytes, those of the documents used most (the newest of
+ * equal ones); the others' tier becomes none: lmk_search ranks them without exact attention, and
+ * lmk_ask computes again what it reads of them. A use is that lmk_search showed the document or
+ * lmk_ask read it; they note it in the collection's file `uses`, where they may write it. The room
+ * is used again by what is added; lmk_compact gives it back. Errors: LMK_USAGE (opened for reading
+ * only), LMK_IO. */
+LMK_API enum lmk_status lmk_keep_within(struct lmk_collection *collection, uint64_t bytes,
+                                        struct lmk_kept *kept, struct lmk_error *error);
+
 /* Makes a new generation beside the old one, without what removed documents left behind: data.mdb
  * copied, the words copied, landmark segments built anew and merged. The new one takes the old
  * one's place in one step; readers go on with the old one, which is removed when none has it open.

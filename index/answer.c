@@ -5,6 +5,7 @@
 #include "index/passage.h"
 #include "index/ranking.h"
 #include "index/support.h"
+#include "index/uses.h"
 #include "src/model/kernels.h"
 #include "src/text/utf8.h"
 
@@ -440,11 +441,13 @@ enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
     status =
         asking.answer ? ask(&asking, question, error) : error_memory(error, sizeof *asking.answer);
     release(&asking);
-    if (status)
+    if (status) {
         lmk_answer_free(asking.answer);
-    else
-        *answer = asking.answer;
-    return status;
+        return status;
+    }
+    uses_note(collection, asking.answer->passages, asking.answer->count);
+    *answer = asking.answer;
+    return LMK_OK;
 }
 
 void lmk_answer_free(struct lmk_answer *answer)

@@ -5,6 +5,7 @@
 #include "index/memory.h"
 #include "index/passage.h"
 #include "index/selection.h"
+#include "index/uses.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -293,11 +294,13 @@ enum lmk_status lmk_search(struct lmk_collection *collection, const char *query,
     question_close(&retrieval.question);
     ranking_release(&retrieval.ranking);
     free(retrieval.token_scores);
-    if (status)
+    if (status) {
         lmk_results_free(retrieval.results);
-    else
-        *results = retrieval.results;
-    return status;
+        return status;
+    }
+    uses_note(collection, retrieval.results->passages, retrieval.results->count);
+    *results = retrieval.results;
+    return LMK_OK;
 }
 
 void lmk_results_free(struct lmk_results *results)

@@ -230,6 +230,9 @@ enum lmk_status store_set_state(struct store_batch *batch, uint64_t document,
 /* Takes away what the model computed of a document, and sets its state to text. */
 enum lmk_status store_forget_blocks(struct store_batch *batch, uint64_t document,
                                     struct lmk_error *error);
+/* Takes away the keys and values of a ready document, whose tier becomes none. */
+enum lmk_status store_drop_keys_values(struct store_batch *batch, uint64_t document,
+                                       struct lmk_error *error);
 /* Changes path (a moved file) of a document. */
 enum lmk_status store_set_path(struct store_batch *batch, uint64_t document, const char *path,
                                struct lmk_error *error);

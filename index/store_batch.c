@@ -418,6 +418,28 @@ enum lmk_status store_forget_blocks(struct store_batch *batch, uint64_t document
     return store_set_state(batch, document, DOCUMENT_TEXT, error);
 }
 
+enum lmk_status store_drop_keys_values(struct store_batch *batch, uint64_t document,
+                                       struct lmk_error *error)
+{
+    struct document record;
+    enum lmk_status status = store_document(&batch->view, document, &record, error);
+    if (!status && record.state != DOCUMENT_READY)
+        return error_set(
+            error, LMK_USAGE,
+            "Document %llu (%s) is not complete: what it has of keys and values stays.",
+            (unsigned long long)document, record.path);
+    if (!status)
+        status = delete_range(batch, TABLE_KEYS_VALUES, record.first_block,
+                              record.first_block + record.block_count, error);
+    /* Once more: the record's texts may have moved. */
+    if (!status)
+        status = store_document(&batch->view, document, &record, error);
+    if (status)
+        return status;
+    record.tier = LMK_TIER_NONE;
+    return put_document(batch, &record, error);
+}
+
 enum lmk_status store_set_path(struct store_batch *batch, uint64_t document, const char *path,
                                struct lmk_error *error)
 {
