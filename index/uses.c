@@ -2,17 +2,24 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct uses {
     int descriptor;
 };
 
+/* Only a file of its own: a collection from elsewhere could have a link to another there. */
 static int open_file(const struct lmk_collection *collection, int flags)
 {
+    struct stat information;
     char *name = collection_join(collection->path, "uses");
-    int descriptor = name ? open(name, flags | O_CLOEXEC, 0666) : -1;
+    int descriptor = name ? open(name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666) : -1;
     free(name);
+    if (descriptor >= 0 && (fstat(descriptor, &information) || !S_ISREG(information.st_mode))) {
+        close(descriptor);
+        descriptor = -1;
+    }
     return descriptor;
 }
 

@@ -27,6 +27,11 @@ rm a.lmk/uses
 mkdir a.lmk/uses
 "$LMK" search -q -c a.lmk --json fox | show value command
 "$LMK" compact -q -c a.lmk --kv-budget 1k --json | show value kv_dropped
+rmdir a.lmk/uses
+echo "something else" >elsewhere
+ln -s ../elsewhere a.lmk/uses
+"$LMK" search -q -c a.lmk --json fox | show value command
+cat elsewhere
 echo "---- refused"
 try "$LMK" compact -c a.lmk --kv-budget much
 try "$LMK" compact -c a.lmk --kv-budget 5X
