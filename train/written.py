@@ -32,8 +32,9 @@ def find_passages(texts, wanted):
                 continue
             for paragraph in map(str.strip, document["text"].split("\n")):
                 asked = open_questions.pop(paragraph[:BEGINNING], None)
-                if asked:
-                    yield {"source": "written", "title": asked["title"], "text": paragraph, "qas": asked["qas"]}
+                if asked:   # another edition may begin alike and go on otherwise
+                    answered = [qa for qa in asked["qas"] if all(answer in paragraph for answer in qa["answers"])]
+                    yield {"source": "written", "title": asked["title"], "text": paragraph, "qas": answered}
 
 
 def main():

@@ -16,7 +16,8 @@ class Written(unittest.TestCase):
         qas = [{"question": "Where does the Ouse end?", "answers": ["the sea"]}]
         documents = [{"title": "Ouse", "text": f"A river.\n\n {LONG}\nThe end."}, {"title": "Other", "text": LONG},
                      {"title": "Ouse", "text": f"Second edition.\n{LONG}"}]
-        wanted = {"Ouse": {LONG[:BEGINNING]: {"title": "Ouse", "qas": qas}, "Gone": {"title": "Ouse", "qas": qas}}}
+        of_another = {"question": "Who sailed on the Ouse?", "answers": ["Noah"]}
+        wanted = {"Ouse": {LONG[:BEGINNING]: {"title": "Ouse", "qas": qas + [of_another]}, "Gone": {"title": "Ouse", "qas": qas}}}
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "wiki.train.jsonl")
             with open(path, "w", encoding="utf-8") as out:
