@@ -311,8 +311,10 @@ struct lmk_index_report {
 
 /* Adds the files at `paths` (folders are walked) to a collection opened for writing, then runs the
  * model over every document that lacks landmarks, also those of an earlier run that was
- * interrupted. Errors: LMK_INPUT (nothing readable), LMK_IO (also: too little space, which is
- * found before anything is added), LMK_INTERRUPTED, LMK_COLLECTION. */
+ * interrupted. Such a run ends at once, without building landmark segments: the next one builds
+ * them first, also where it adds nothing, as lmk_compact does. Errors: LMK_INPUT (nothing
+ * readable), LMK_IO (also: too little space, which is found before anything is added),
+ * LMK_INTERRUPTED, LMK_COLLECTION. */
 LMK_API enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *paths,
                                   size_t path_count, const struct lmk_index_options *options,
                                   struct lmk_index_report *report, struct lmk_error *error);

@@ -56,9 +56,13 @@ static enum lmk_status ingest_words(struct ingest *ingest, struct lmk_error *err
     return lexical_update(ingest->collection, report_words, ingest, error);
 }
 
+/* What a run completed that was interrupted (which ends at once, without segments) gets them before
+ * the model's hours, in which the collection is searched. */
 enum lmk_status ingest_finish(struct ingest *ingest, struct lmk_error *error)
 {
     enum lmk_status status = ingest_words(ingest, error);
+    if (!status)
+        status = segments_build(ingest->collection, SEGMENT_JOINT, error);
     if (!status)
         status = ingest_model(ingest, error);
     return status ? status : segments_build(ingest->collection, SEGMENT_JOINT, error);

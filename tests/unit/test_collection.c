@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -776,6 +778,89 @@ static void test_limit(void **state)
     free(prose);
 }
 
+static time_t seconds_ahead;
+
+/* Instead of the C library's: time can make a leap. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int failed = (int)syscall(SYS_clock_gettime, clock, now);
+    now->tv_sec += clock == CLOCK_MONOTONIC ? seconds_ahead : 0;
+    return failed;
+}
+
+/* Stops after so many documents, or the time is up then. */
+struct landmarks_until {
+    uint64_t documents;
+    double seconds;
+};
+
+static bool until(void *context, const struct lmk_progress *progress)
+{
+    const struct landmarks_until *limit = context;
+    if (strcmp(progress->stage, "indexing") || progress->documents < limit->documents)
+        return true;
+    seconds_ahead += (time_t)limit->seconds;
+    return limit->seconds > 0;
+}
+
+static struct lmk_info index_until(const char *name, struct landmarks_until limit)
+{
+    const struct lmk_index_options options = {
+        .progress = until, .context = &limit, .seconds = limit.seconds};
+    struct lmk_index_report report;
+    struct lmk_error error;
+    char *path = scratch_path("shelf");
+    const char *const paths[] = {path};
+    struct lmk_collection *collection = scratch_create(name, model, LMK_TIER_F16, NULL);
+    enum lmk_status status = lmk_index(collection, paths, 1, &options, &report, &error);
+    assert_int_equal(status, limit.seconds > 0 ? LMK_OK : LMK_INTERRUPTED);
+    assert_true(report.out_of_time == (limit.seconds > 0));
+    struct lmk_info info = info_of(collection);
+    lmk_collection_close(collection);
+    free(path);
+    return info;
+}
+
+/* An interrupted run ends at once. Landmark segments over what it completed come with the next
+ * run, before its model's work and also where there is none, or with a compaction; a run whose
+ * time is up builds them itself. */
+static void test_segments_of_stopped_runs(void **state)
+{
+    (void)state;
+    enum { BOOKS = 6 };
+    for (uint64_t i = 0; i < BOOKS; i++) {
+        char name[32], *prose = scratch_prose(i + 40, 1200);
+        snprintf(name, sizeof name, "shelf/%d.txt", (int)i);
+        scratch_write_text(name, prose);
+        free(prose);
+    }
+    struct lmk_error error;
+    struct lmk_info info = index_until("early.lmk", (struct landmarks_until){3, 0});
+    assert_int_equal(info.documents_ready, 3);
+    assert_int_equal(info.segments, 0);
+    uint64_t ready = info.blocks_ready;
+    assert_int_equal(index_until("early.lmk", (struct landmarks_until){0, 0}).segment_blocks,
+                     ready);
+
+    for (int compacts = 0; compacts < 2; compacts++) {
+        const char *name = compacts ? "compact.lmk" : "again.lmk";
+        info = index_until(name, (struct landmarks_until){BOOKS, 0});
+        assert_int_equal(info.documents_ready, BOOKS);
+        assert_int_equal(info.segments, 0);
+        struct lmk_collection *collection = scratch_writer(name, model);
+        if (compacts)
+            must(lmk_compact(collection, NULL, NULL, &error), &error);
+        else
+            assert_int_equal(scratch_index(collection, "shelf").documents, 0);
+        assert_int_equal(info_of(collection).segment_blocks, info.blocks);
+        lmk_collection_close(collection);
+    }
+
+    info = index_until("time.lmk", (struct landmarks_until){3, 10000});
+    assert_int_equal(info.documents_ready, 3);
+    assert_int_equal(info.segment_blocks, info.blocks_ready);
+}
+
 /* A reader finds the document by its landmarks. */
 static void check_found(const char *name, uint64_t id)
 {
@@ -866,6 +951,7 @@ int main(void)
         TEST(test_first),
         TEST(test_newest_first),
         TEST(test_limit),
+        TEST(test_segments_of_stopped_runs),
         TEST(test_unreadable_files),
         TEST(test_misuse),
     };
