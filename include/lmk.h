@@ -330,9 +330,9 @@ struct lmk_estimate {
     struct lmk_space space;   /* needed for texts, words and what the model computes; left */
 };
 
-/* Reads the files for some seconds at most, in no order, and tries the model. `path` is the
- * collection's, which is only looked at and need not be there; of the options, `tier` and `skipped`
- * count. Errors: LMK_INPUT, LMK_COLLECTION, LMK_IO. */
+/* Reads the files, and JSON lines from all over a file, for some seconds at most, and tries the
+ * model. `path` is the collection's, which is only looked at and need not be there; of the options,
+ * `tier` and `skipped` count. Errors: LMK_INPUT, LMK_COLLECTION, LMK_IO. */
 LMK_API enum lmk_status lmk_estimate(const char *path, const struct lmk_model *model,
                                      const char *const *paths, size_t path_count,
                                      const struct lmk_index_options *options,

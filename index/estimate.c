@@ -24,9 +24,16 @@
 /* Text that is compressed, or in archives, is taken to be so many times as large. */
 #define UNPACKED 3.0
 
-struct new_file {
+/* JSON lines are read in portions of so many bytes, or, as there are not to be more of a file than
+ * this, of more. */
+#define PORTION_BYTES ((uint64_t)16 << 10)
+#define MOST_PORTIONS ((uint64_t)1 << 20)
+
+/* What is read in one go: a file, or those of its JSON lines that begin in [from, end). */
+struct portion {
     const char *path; /* the list's */
-    uint64_t bytes;
+    uint64_t from, end;
+    bool lines;
 };
 
 struct sums {
@@ -37,7 +44,7 @@ struct reading {
     const struct lmk_model *model;
     struct store_view *view; /* NULL: there is no collection yet */
     double end;              /* of the clock */
-    double source_bytes;     /* of the file at hand, as far as it was read */
+    double source_bytes;     /* of the portion at hand, as far as it was read */
     struct sums sums;
     enum lmk_status status;
     struct lmk_error *error; /* what ends the reading, where status is not LMK_OK */
@@ -45,8 +52,8 @@ struct reading {
 
 /* ------------------------------------------------------------------ files */
 
-/* The files that the collection does not have as they are now. Standard input can be read only
- * once. */
+/* The files that the collection does not have as they are now, as portions. Standard input can be
+ * read only once. */
 static enum lmk_status find_new(struct store_view *view, const struct file_list *files,
                                 struct buffer *list, double *bytes, struct lmk_error *error)
 {
@@ -59,22 +66,45 @@ static enum lmk_status find_new(struct store_view *view, const struct file_list 
         if (!strcmp(files->paths[i], "-") || stat(files->paths[i], &information) ||
             (view && ingest_seen_before(view, files->paths[i], &record, &known)))
             continue;
-        struct new_file file = {files->paths[i], (uint64_t)information.st_size};
-        *bytes += (double)file.bytes;
+        struct portion file = {files->paths[i], 0, (uint64_t)information.st_size, false};
+        *bytes += (double)file.end;
         status = buffer_append(list, &file, sizeof file, error);
     }
     return status;
 }
 
+/* A large file's beginning does not stand for the rest of it. */
+static enum lmk_status divide(const struct buffer *files, struct buffer *portions,
+                              struct lmk_error *error)
+{
+    const struct portion *file = (const struct portion *)(const void *)files->data;
+    enum lmk_status status = LMK_OK;
+    for (size_t count = files->size / sizeof *file; count; count--, file++) {
+        struct portion portion = *file;
+        uint64_t step = file->end;
+        if (file->end > PORTION_BYTES && reader_has_lines(file->path)) {
+            portion.lines = true;
+            step = file->end / MOST_PORTIONS + PORTION_BYTES;
+        }
+        do {
+            portion.end = file->end - portion.from > step ? portion.from + step : file->end;
+            if ((status = buffer_append(portions, &portion, sizeof portion, error)))
+                return status;
+            portion.from = portion.end;
+        } while (portion.from < file->end);
+    }
+    return status;
+}
+
 /* Those that are read stand for the others, so they are drawn at random. */
-static void shuffle(struct new_file *files, size_t count)
+static void shuffle(struct portion *portions, size_t count)
 {
     uint64_t state = 1;
     for (size_t i = count; i > 1; i--) {
         size_t other = (size_t)draw_below(&state, i);
-        struct new_file swap = files[i - 1];
-        files[i - 1] = files[other];
-        files[other] = swap;
+        struct portion swap = portions[i - 1];
+        portions[i - 1] = portions[other];
+        portions[other] = swap;
     }
 }
 
@@ -119,22 +149,31 @@ static void skip(void *context, uint64_t count, const struct lmk_error *fault)
     (void)fault;
 }
 
+static enum lmk_status read_portion(const struct portion *portion, const struct reader_sink *sink,
+                                    struct lmk_error *error)
+{
+    return portion->lines
+               ? reader_read_lines(portion->path, portion->from, portion->end, sink, error)
+               : reader_read(portion->path, sink, error);
+}
+
 /* Reads as long as there is time; *read: the bytes of the files that this stands for. */
-static enum lmk_status read_files(struct reading *reading, const struct new_file *files,
-                                  size_t count, double *read, struct lmk_error *error)
+static enum lmk_status read_portions(struct reading *reading, const struct portion *portions,
+                                     size_t count, double *read, struct lmk_error *error)
 {
     const struct reader_sink sink = {reading, take, skip};
     reading->error = error;
     *read = 0;
     for (size_t i = 0; i < count && (!i || ingest_clock() < reading->end); i++) {
         struct lmk_error fault;
-        double size = (double)files[i].bytes;
+        double size = (double)(portions[i].end - portions[i].from);
         reading->source_bytes = 0;
-        enum lmk_status status = reader_read(files[i].path, &sink, &fault);
+        enum lmk_status status = read_portion(&portions[i], &sink, &fault);
         if (reading->status)
             return reading->status;
         if (status == LMK_INTERRUPTED) {
-            double part = reading->source_bytes / (reader_is_packed(files[i].path) ? UNPACKED : 1);
+            double part =
+                reading->source_bytes / (reader_is_packed(portions[i].path) ? UNPACKED : 1);
             *read += part < size ? part : size;
         } else if (status == LMK_MEMORY)
             return error_set(error, status, "%s", fault.message);
@@ -179,24 +218,29 @@ static enum lmk_status estimate(struct lmk_collection *collection, const struct 
     double start = ingest_clock(), bytes, read;
     struct reading reading = {.model = model, .end = start + seconds};
     struct ingest_work waiting = {0};
-    struct buffer list;
+    struct buffer new_files, portions;
     struct store_settings settings =
         collection ? *store_settings(collection->store) : collection_settings(model, LMK_TIER_Q8_0);
-    buffer_init(&list, SIZE_MAX / 2);
+    buffer_init(&new_files, SIZE_MAX / 2);
+    buffer_init(&portions, SIZE_MAX / 2);
     enum lmk_status status =
         collection ? store_view_begin(collection->store, &reading.view, error) : LMK_OK;
     if (!status)
-        status = find_new(reading.view, files, &list, &bytes, error);
-    struct new_file *new_files = (struct new_file *)(void *)list.data;
-    size_t count = list.size / sizeof *new_files;
+        status = find_new(reading.view, files, &new_files, &bytes, error);
+    if (!status)
+        status = divide(&new_files, &portions, error);
     if (!status) {
-        shuffle(new_files, count);
-        status = read_files(&reading, new_files, count, &read, error);
+        struct portion *list = (struct portion *)(void *)portions.data;
+        size_t count = portions.size / sizeof *list;
+        shuffle(list, count);
+        status = read_portions(&reading, list, count, &read, error);
     }
     if (!status && reading.view)
         status = add_waiting(reading.view, &settings, &waiting, error);
     store_view_end(reading.view);
-    buffer_release(&list);
+    size_t file_count = new_files.size / sizeof(struct portion);
+    buffer_release(&new_files);
+    buffer_release(&portions);
     if (status)
         return status;
     double factor = read > 0 ? bytes / read : 1;
@@ -204,7 +248,7 @@ static enum lmk_status estimate(struct lmk_collection *collection, const struct 
                        reading.sums.blocks * factor, reading.sums.text_bytes * factor};
     enum lmk_tier tier = options && options->tier ? *options->tier : settings.tier;
     *result = (struct lmk_estimate){
-        .files = count,
+        .files = file_count,
         .documents = (uint64_t)(all.documents + .5) + waiting.documents,
         .tokens = (uint64_t)(all.tokens + .5) + waiting.tokens,
         .share = bytes > 0 ? read / bytes : 1,
@@ -243,7 +287,7 @@ enum lmk_status estimate_refuse(const struct ingest *ingest, const struct file_l
     buffer_init(&list, SIZE_MAX / 2);
     status = find_new(view, files, &list, &bytes, error);
     store_view_end(view);
-    const struct new_file *new_files = (const struct new_file *)(void *)list.data;
+    const struct portion *new_files = (const struct portion *)(void *)list.data;
     for (size_t i = 0; i < list.size / sizeof *new_files; i++)
         packed |= reader_is_packed(new_files[i].path);
     buffer_release(&list);

@@ -364,6 +364,11 @@ static enum lmk_status read_packed(const struct source *source, struct lmk_error
 
 /* ---- Any file */
 
+static bool is_lines(const char *path, struct slice bytes)
+{
+    return jsonl_begins(bytes) || (is_any(inner_suffix(path), lines) && slice_trim(bytes).size);
+}
+
 enum lmk_status source_read(const struct source *source, struct lmk_error *error)
 {
     struct slice bytes = source->bytes;
@@ -371,8 +376,7 @@ enum lmk_status source_read(const struct source *source, struct lmk_error *error
         return error_set(error, LMK_INPUT, "%s is empty: there is nothing to index.", source->path);
     if (is_packed(bytes))
         return read_packed(source, error);
-    struct slice suffix = inner_suffix(source->path);
-    if (jsonl_begins(bytes) || (is_any(suffix, lines) && slice_trim(bytes).size))
+    if (is_lines(source->path, bytes))
         return jsonl_read(source, error);
     if (pdf_begins(bytes))
         return pdf_read(source, error);
@@ -380,7 +384,8 @@ enum lmk_status source_read(const struct source *source, struct lmk_error *error
         return book_read_epub(source, error);
     if (archive_begins(bytes))
         return archived_read(source, error);
-    if (html_begins(bytes) || (is_any(suffix, pages) && memchr(bytes.text, '<', bytes.size)))
+    if (html_begins(bytes) ||
+        (is_any(inner_suffix(source->path), pages) && memchr(bytes.text, '<', bytes.size)))
         return book_read_html(source, error);
     if (bytes.size > TEXT_SIZE_MAX)
         return error_set(
@@ -416,17 +421,24 @@ static enum lmk_status read_with_opf(struct source *source, struct lmk_error *er
     return status;
 }
 
-static enum lmk_status read_file(const char *path, const struct reader_sink *sink,
+static enum lmk_status open_file(struct mapped_file *file, const char *path,
                                  struct lmk_error *error)
 {
-    struct mapped_file file;
     struct stat information;
-    bool stopped = false;
+    *file = (struct mapped_file){0};
     if (stat(path, &information))
         return error_system(error, "Cannot open %s", path);
     if (!S_ISREG(information.st_mode))
         return error_set(error, LMK_IO, "Cannot read %s: it is not a regular file.", path);
-    enum lmk_status status = mapped_file_open(&file, path, error);
+    return mapped_file_open(file, path, error);
+}
+
+static enum lmk_status read_file(const char *path, const struct reader_sink *sink,
+                                 struct lmk_error *error)
+{
+    struct mapped_file file;
+    bool stopped = false;
+    enum lmk_status status = open_file(&file, path, error);
     if (status)
         return status;
     struct source source = {.path = path,
@@ -470,6 +482,46 @@ enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
                             struct lmk_error *error)
 {
     return strcmp(path, "-") ? read_file(path, sink, error) : read_standard_input(sink, error);
+}
+
+/* The first line that begins at `from` or behind it, or the end of the bytes. */
+static size_t next_line(struct slice bytes, uint64_t from)
+{
+    if (!from || from >= bytes.size)
+        return from ? bytes.size : 0;
+    const char *before = bytes.text + from - 1, *feed = memchr(before, '\n', bytes.size - from + 1);
+    return feed ? (size_t)(feed + 1 - bytes.text) : bytes.size;
+}
+
+enum lmk_status reader_read_lines(const char *path, uint64_t from, uint64_t end,
+                                  const struct reader_sink *sink, struct lmk_error *error)
+{
+    struct mapped_file file;
+    bool stopped = false;
+    enum lmk_status status = open_file(&file, path, error);
+    if (status)
+        return status;
+    struct slice bytes = {(const char *)file.data, file.size};
+    size_t first = next_line(bytes, from), behind = next_line(bytes, end);
+    struct source source = {.path = path,
+                            .bytes = {bytes.text + first, behind - first},
+                            .sink = sink,
+                            .stopped = &stopped};
+    if (first < behind)
+        status = jsonl_read(&source, error);
+    mapped_file_close(&file);
+    return status;
+}
+
+bool reader_has_lines(const char *path)
+{
+    struct mapped_file file;
+    if (open_file(&file, path, NULL))
+        return false;
+    struct slice bytes = {(const char *)file.data, file.size};
+    bool has = bytes.size && !is_packed(bytes) && is_lines(path, bytes);
+    mapped_file_close(&file);
+    return has;
 }
 
 /* JSON lines are used for many things. */

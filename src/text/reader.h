@@ -56,4 +56,10 @@ bool reader_is_packed(const char *path);
 enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
                             struct lmk_error *error);
 
+/* True for a file of JSON lines that are not compressed, which can be read from anywhere. */
+bool reader_has_lines(const char *path);
+/* As reader_read, but only those lines of such a file that begin in the bytes [from, end). */
+enum lmk_status reader_read_lines(const char *path, uint64_t from, uint64_t end,
+                                  const struct reader_sink *sink, struct lmk_error *error);
+
 #endif

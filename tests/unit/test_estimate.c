@@ -1,18 +1,38 @@
-/* Indexing is refused before anything is added where the disk is too small: here it is as large as
+/* What indexing takes is estimated from a part of the texts, and indexing is refused before
+ * anything is added where the disk is too small: here it is as large, and time goes as fast, as
  * this file says. */
 #include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 static uint64_t free_bytes;
+static size_t looks; /* at the clock in which time stands still; then each takes a second. 0: the
+                        system's clock */
 
-/* Instead of the C library's. */
+/* These two instead of the C library's. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    static time_t seconds;
+    if (!looks)
+        return (int)syscall(SYS_clock_gettime, clock, now);
+    if (looks > 1)
+        looks--;
+    else
+        seconds++;
+    *now = (struct timespec){seconds, 0};
+    return 0;
+}
+
 int statvfs(const char *path, struct statvfs *information)
 {
     (void)path;
@@ -63,9 +83,49 @@ static void test_refusal(void **state)
     free(path);
 }
 
+/* Returns the bytes of their texts. */
+static size_t add_records(FILE *file, size_t count, size_t words, uint64_t seed)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        char *prose = scratch_prose(seed + i, words);
+        int size = (int)strcspn(prose, "\n");
+        fprintf(file, "{\"text\": \"%.*s\"}\n", size, prose);
+        bytes += (size_t)size;
+        free(prose);
+    }
+    return bytes;
+}
+
+/* JSON lines of which there is time for some: long records at the beginning, then short ones. */
+static void test_uneven_lines(void **state)
+{
+    (void)state;
+    enum { LONG = 1000, SHORT = 8000 };
+    struct lmk_model *model = scratch_model("tiny-slot");
+    char *content;
+    size_t size;
+    FILE *file = open_memstream(&content, &size);
+    assert_non_null(file);
+    size_t bytes = add_records(file, LONG, 700, 1);
+    bytes += add_records(file, SHORT, 40, LONG + 1);
+    assert_int_equal(fclose(file), 0);
+    scratch_write("uneven.jsonl", content, size);
+    looks = 3000; /* about one for each document */
+    struct lmk_estimate estimate = estimate_of("none.lmk", "uneven.jsonl", model);
+    looks = 0;
+    assert_int_equal(estimate.files, 1);
+    assert_true(estimate.share > .1 && estimate.share < .6);
+    assert_in_range(estimate.documents, (LONG + SHORT) * 8 / 10, (LONG + SHORT) * 12 / 10);
+    assert_in_range(estimate.tokens, bytes * 9 / 10, bytes * 11 / 10); /* a byte is a token */
+    lmk_model_close(model);
+    free(content);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_refusal, scratch_open, scratch_close)};
+        cmocka_unit_test_setup_teardown(test_refusal, scratch_open, scratch_close),
+        cmocka_unit_test_setup_teardown(test_uneven_lines, scratch_open, scratch_close)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

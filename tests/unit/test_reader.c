@@ -304,6 +304,51 @@ static void test_too_large(void **state)
     assert_int_equal(remove(path), 0);
 }
 
+/* Appends the texts, each after a stroke. */
+static enum lmk_status join(void *context, const struct source_document *document,
+                            struct lmk_error *error)
+{
+    (void)error;
+    strcat(strcat(context, "|"), document->text.text);
+    return LMK_OK;
+}
+
+static void pass_over(void *context, uint64_t count, const struct lmk_error *error)
+{
+    (void)context, (void)count, (void)error;
+}
+
+/* Wherever a file of lines is cut, each line is read once, with the part that it begins in. */
+static void test_lines_in_parts(void **state)
+{
+    (void)state;
+    static const char content[] = "{\"text\": \"one\"}\n\nno record\n{\"text\": \"two\"}\r\n"
+                                  "{\"text\": \"three\"}";
+    static const char expected[] = "|one|two|three";
+    char path[64], joined[64];
+    snprintf(path, sizeof path, "%s/lines.jsonl", folder);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(content, 1, sizeof content - 1, file), sizeof content - 1);
+    assert_int_equal(fclose(file), 0);
+    const struct reader_sink sink = {joined, join, pass_over};
+    struct lmk_error error;
+    for (uint64_t cut = 0; cut <= sizeof content + 3; cut++) {
+        joined[0] = '\0';
+        reader_read_lines(path, 0, cut, &sink, &error);
+        assert_true(!strncmp(joined, expected, strlen(joined)));
+        assert_true(cut < sizeof content - 1 || !strcmp(joined, expected));
+        assert_true(cut || !joined[0]);
+        reader_read_lines(path, cut, UINT64_MAX, &sink, &error);
+        assert_string_equal(joined, expected);
+    }
+    assert_true(reader_has_lines(path));
+    assert_int_equal(truncate(path, 0), 0);
+    assert_false(reader_has_lines(path));
+    assert_int_equal(remove(path), 0);
+    assert_false(reader_has_lines(path));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_a_few_bad_bytes),
         cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_lines_in_parts),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
