@@ -60,15 +60,15 @@ static enum lmk_status find_new(struct store_view *view, const struct file_list 
     enum lmk_status status = LMK_OK;
     *bytes = 0;
     for (size_t i = 0; !status && i < files->count; i++) {
+        const struct file *file = &files->files[i];
         struct source_record record;
-        struct stat information;
         bool known;
-        if (!strcmp(files->paths[i], "-") || stat(files->paths[i], &information) ||
-            (view && ingest_seen_before(view, files->paths[i], &record, &known)))
+        if (!strcmp(file->path, "-") ||
+            (view && ingest_seen_before(view, file->path, &file->state, &record, &known)))
             continue;
-        struct portion file = {files->paths[i], 0, (uint64_t)information.st_size, false};
-        *bytes += (double)file.end;
-        status = buffer_append(list, &file, sizeof file, error);
+        struct portion portion = {file->path, 0, file->state.size, false};
+        *bytes += (double)portion.end;
+        status = buffer_append(list, &portion, sizeof portion, error);
     }
     return status;
 }
@@ -261,14 +261,45 @@ static enum lmk_status estimate(struct lmk_collection *collection, const struct 
 /* ------------------------------------------------------------------ before indexing */
 
 /* No text has more tokens than bytes. */
-static double most_bytes(const struct ingest *ingest, double new_bytes, bool packed)
+static double most_bytes(const struct ingest *ingest, double text)
 {
     struct store_settings settings = *store_settings(ingest->collection->store);
     enum lmk_tier tier =
         ingest->options && ingest->options->tier ? *ingest->options->tier : settings.tier;
-    double text = new_bytes * (packed ? 10 * UNPACKED : 1);
     struct sums sums = {text / 100, text, text / settings.block_tokens, text};
     return bytes_of(&sums, &settings, tier);
+}
+
+/* At most so many bytes of text are in a file. */
+static double most_text(const char *path, uint64_t bytes)
+{
+    return (double)bytes * (reader_is_packed(path) ? 10 * UNPACKED : 1);
+}
+
+/* True where all files together would fit, which is known without looking any of them up; else
+ * where those do that are new. */
+static enum lmk_status surely_fits(const struct ingest *ingest, const struct file_list *files,
+                                   uint64_t available, bool *fits, struct lmk_error *error)
+{
+    double all = 0, fresh = 0, bytes;
+    struct store_view *view;
+    struct buffer list;
+    for (size_t i = 0; i < files->count; i++)
+        all += most_text(files->files[i].path, files->files[i].state.size);
+    *fits = most_bytes(ingest, all) <= (double)available;
+    enum lmk_status status =
+        *fits ? LMK_OK : store_view_begin(ingest->collection->store, &view, error);
+    if (*fits || status)
+        return status;
+    buffer_init(&list, SIZE_MAX / 2);
+    status = find_new(view, files, &list, &bytes, error);
+    store_view_end(view);
+    const struct portion *new_files = (const struct portion *)(void *)list.data;
+    for (size_t i = 0; i < list.size / sizeof *new_files; i++)
+        fresh += most_text(new_files[i].path, new_files[i].end);
+    buffer_release(&list);
+    *fits = most_bytes(ingest, fresh) <= (double)available;
+    return status;
 }
 
 enum lmk_status estimate_refuse(const struct ingest *ingest, const struct file_list *files,
@@ -276,22 +307,10 @@ enum lmk_status estimate_refuse(const struct ingest *ingest, const struct file_l
 {
     struct lmk_collection *collection = ingest->collection;
     struct lmk_estimate found;
-    struct store_view *view;
-    struct buffer list;
-    double bytes;
     uint64_t available;
-    bool packed = false;
+    bool fits;
     enum lmk_status status = space_available(collection->path, &available, error);
-    if (status || (status = store_view_begin(collection->store, &view, error)))
-        return status;
-    buffer_init(&list, SIZE_MAX / 2);
-    status = find_new(view, files, &list, &bytes, error);
-    store_view_end(view);
-    const struct portion *new_files = (const struct portion *)(void *)list.data;
-    for (size_t i = 0; i < list.size / sizeof *new_files; i++)
-        packed |= reader_is_packed(new_files[i].path);
-    buffer_release(&list);
-    if (status || most_bytes(ingest, bytes, packed) <= (double)available ||
+    if (status || (status = surely_fits(ingest, files, available, &fits, error)) || fits ||
         (status = estimate(collection, collection->model, ingest->options, files,
                            READ_SECONDS_BEFORE_INDEXING, &found, error)) ||
         found.space.needed <= available)

@@ -114,11 +114,11 @@ enum lmk_status lmk_index(struct lmk_collection *collection, const char *const *
     const struct lmk_index_report *found = ingest.report;
     if (!status &&
         !(found->documents_added + found->documents_unchanged + found->documents_replaced))
-        status =
-            files.count == 1
-                ? error_set(error, LMK_INPUT, "%s could not be read as a book.", files.paths[0])
-                : error_set(error, LMK_INPUT, "None of the %zu files could be read as a book.",
-                            files.count);
+        status = files.count == 1
+                     ? error_set(error, LMK_INPUT, "%s could not be read as a book.",
+                                 files.files[0].path)
+                     : error_set(error, LMK_INPUT, "None of the %zu files could be read as a book.",
+                                 files.count);
     ingest.report->seconds = ingest_clock() - ingest.started;
     file_list_release(&files);
     return status;

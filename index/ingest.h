@@ -25,10 +25,10 @@ enum lmk_status ingest_report(struct ingest *ingest, struct lmk_error *error);
 void ingest_skip(struct ingest *ingest, const char *path, uint64_t count,
                  const struct lmk_error *fault);
 
-/* True if the file stands in the collection as it is now, by size and time. `record` is what the
+/* True if the file, which is in this state now, stands in the collection so. `record` is what the
  * collection knows of it, false for `known`: nothing. */
-bool ingest_seen_before(struct store_view *view, const char *path, struct source_record *record,
-                        bool *known);
+bool ingest_seen_before(struct store_view *view, const char *path, const struct file_state *now,
+                        struct source_record *record, bool *known);
 
 /* Stage 1: reads, normalises and tokenizes new and changed files, and commits their texts. */
 enum lmk_status ingest_texts(struct ingest *ingest, const struct file_list *files,

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <time.h>
 
 /* A batch is committed when it holds so many documents or so much text. */
@@ -98,39 +97,30 @@ static void abandon(struct texts *texts)
     texts->batch = NULL;
 }
 
-static bool measure(const char *path, struct source_record *record)
+bool ingest_seen_before(struct store_view *view, const char *path, const struct file_state *now,
+                        struct source_record *record, bool *known)
 {
-    struct stat information;
-    if (stat(path, &information))
-        return false;
-    record->size = (uint64_t)information.st_size;
-    record->modified_ns =
-        (int64_t)information.st_mtim.tv_sec * 1000000000 + information.st_mtim.tv_nsec;
-    return true;
-}
-
-bool ingest_seen_before(struct store_view *view, const char *path, struct source_record *record,
-                        bool *known)
-{
-    struct source_record now;
     *record = (struct source_record){0};
     *known = !store_source(view, path, record, NULL);
-    return *known && measure(path, &now) && record->size == now.size &&
-           record->modified_ns == now.modified_ns;
+    return *known && record->size == now->size && record->modified_ns == now->modified_ns;
 }
 
 /* True if the path still leads to the document: to its file, or into the file that it is in. */
 static bool still_there(struct texts *texts, const struct document *document)
 {
     struct source_record record;
+    struct file_state now;
     bool known;
-    if (ingest_seen_before(texts->view, document->path, &record, &known))
+    if (file_look(document->path, &now) &&
+        ingest_seen_before(texts->view, document->path, &now, &record, &known))
         return record.document == document->id;
     char *path = strdup(document->path), *slash;
     bool there = false;
     while (path && !there && (slash = strrchr(path, '/')) && slash != path) {
         *slash = '\0';
-        there = ingest_seen_before(texts->view, path, &record, &known) && record.document == 0;
+        there = file_look(path, &now) &&
+                ingest_seen_before(texts->view, path, &now, &record, &known) &&
+                record.document == 0;
     }
     free(path);
     return there;
@@ -491,19 +481,24 @@ static enum lmk_status pass_over(struct texts *texts, const char *path,
 }
 
 /* A file that cannot be read is told of and left out; only what concerns the collection ends the
- * run. */
-static enum lmk_status ingest_file(struct texts *texts, const char *path, struct lmk_error *error)
+ * run. One that has changed since it was found is read again next time. */
+static enum lmk_status ingest_file(struct texts *texts, const struct file *file,
+                                   struct lmk_error *error)
 {
-    struct reading reading = {.texts = texts, .path = path, .error = error};
+    const char *path = file->path;
+    struct reading reading = {
+        .texts = texts,
+        .path = path,
+        .now = {.size = file->state.size, .modified_ns = file->state.modified_ns},
+        .error = error};
     struct document document;
     struct lmk_error fault;
     const struct reader_sink sink = {&reading, on_document, on_skip};
     buffer_clear(&texts->seen);
-    if (ingest_seen_before(texts->view, path, &reading.before, &reading.known) &&
+    if (ingest_seen_before(texts->view, path, &file->state, &reading.before, &reading.known) &&
         (!reading.before.document ||
          !store_document(texts->view, reading.before.document, &document, NULL)))
         return pass_over(texts, path, &reading.before, &document, error);
-    measure(path, &reading.now); /* a file that changes while it is read is read again next time */
     enum lmk_status status = reader_read(path, &sink, &fault);
     if (reading.status)
         return reading.status;
@@ -520,8 +515,8 @@ static enum lmk_status ingest_files(struct texts *texts, const struct file_list 
     struct lmk_progress *progress = &texts->ingest->progress;
     enum lmk_status status = begin(texts, error), stopped = LMK_OK;
     for (size_t i = 0; !status && !stopped && i < files->count; i++) {
-        progress->document = files->paths[i];
-        status = ingest_file(texts, files->paths[i], error);
+        progress->document = files->files[i].path;
+        status = ingest_file(texts, &files->files[i], error);
         if (status == LMK_INTERRUPTED) {
             stopped = status;
             status = LMK_OK;

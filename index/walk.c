@@ -15,8 +15,8 @@
 void file_list_release(struct file_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        free(list->paths[i]);
-    free(list->paths);
+        free(list->files[i].path);
+    free(list->files);
     *list = (struct file_list){0};
 }
 
@@ -26,20 +26,39 @@ bool path_is_below(const char *path, const char *folder)
     return !strncmp(path, folder, size) && (path[size] == '/' || !strcmp(folder, "/"));
 }
 
-static enum lmk_status add(struct file_list *list, const char *path, struct lmk_error *error)
+static struct file_state state_of(const struct stat *information)
+{
+    return (struct file_state){(uint64_t)information->st_size,
+                               (int64_t)information->st_mtim.tv_sec * 1000000000 +
+                                   information->st_mtim.tv_nsec};
+}
+
+bool file_look(const char *path, struct file_state *state)
+{
+    struct stat information;
+    if (stat(path, &information))
+        return false;
+    *state = state_of(&information);
+    return true;
+}
+
+/* `information` of the file itself; NULL: there is none. */
+static enum lmk_status add(struct file_list *list, const char *path, const struct stat *information,
+                           struct lmk_error *error)
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? 2 * list->capacity : 64;
-        char **paths = realloc(list->paths, capacity * sizeof *paths);
-        if (!paths)
-            return error_memory(error, capacity * sizeof *paths);
-        list->paths = paths;
+        struct file *files = realloc(list->files, capacity * sizeof *files);
+        if (!files)
+            return error_memory(error, capacity * sizeof *files);
+        list->files = files;
         list->capacity = capacity;
     }
     char *copy = strdup(path);
     if (!copy)
         return error_memory(error, strlen(path));
-    list->paths[list->count++] = copy;
+    list->files[list->count++] =
+        (struct file){copy, information ? state_of(information) : (struct file_state){0}};
     return LMK_OK;
 }
 
@@ -64,7 +83,7 @@ static enum lmk_status add_link(struct file_list *list, const char *path,
     struct lmk_error fault;
     bool found = !stat(path, &target);
     if (found && S_ISREG(target.st_mode))
-        return reader_wants(path) ? add(list, path, error) : LMK_OK;
+        return reader_wants(path) ? add(list, path, &target, error) : LMK_OK;
     if (found && S_ISDIR(target.st_mode))
         error_set(&fault, LMK_INPUT, "%s is a link to a folder: name the folder to read it too.",
                   path);
@@ -94,7 +113,7 @@ static enum lmk_status walk_folder(struct file_list *list, char *folder,
         else if (entry->fts_info == FTS_SL || entry->fts_info == FTS_SLNONE)
             status = add_link(list, entry->fts_path, sink, error);
         else if (entry->fts_info == FTS_F && reader_wants(entry->fts_path))
-            status = add(list, entry->fts_path, error);
+            status = add(list, entry->fts_path, entry->fts_statp, error);
     }
     if (!status && errno)
         status = error_system(error, "Cannot read the folder %s", folder);
@@ -143,15 +162,14 @@ static void choose_formats(struct file_list *list, size_t first)
 {
     size_t kept = first;
     for (size_t i = first; i < list->count; i++) {
-        char *path = list->paths[i];
-        bool same = kept > first && is_same_book(list->paths[kept - 1], path) && is_calibre(path);
-        if (!same) {
-            list->paths[kept++] = path;
-        } else if (format_rank(path) < format_rank(list->paths[kept - 1])) {
-            free(list->paths[kept - 1]);
-            list->paths[kept - 1] = path;
+        struct file file = list->files[i], *last = kept > first ? &list->files[kept - 1] : NULL;
+        if (!last || !is_same_book(last->path, file.path) || !is_calibre(file.path))
+            list->files[kept++] = file;
+        else if (format_rank(file.path) < format_rank(last->path)) {
+            free(last->path);
+            *last = file;
         } else
-            free(path);
+            free(file.path);
     }
     list->count = kept;
 }
@@ -162,9 +180,9 @@ enum lmk_status walk(struct file_list *list, const char *const *paths, size_t co
     *list = (struct file_list){0};
     enum lmk_status status = LMK_OK;
     for (size_t i = 0; !status && i < count; i++) {
-        struct stat information;
+        struct stat information = {0};
         if (!strcmp(paths[i], "-")) {
-            status = add(list, "-", error);
+            status = add(list, "-", NULL, error);
             continue;
         }
         size_t first = list->count;
@@ -176,7 +194,7 @@ enum lmk_status walk(struct file_list *list, const char *const *paths, size_t co
                          : status;
         } else
             status = S_ISDIR(information.st_mode) ? walk_folder(list, path, sink, error)
-                                                  : add(list, path, error);
+                                                  : add(list, path, &information, error);
         if (!status && S_ISDIR(information.st_mode))
             choose_formats(list, first);
         free(path);

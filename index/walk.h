@@ -4,10 +4,27 @@
 
 #include "src/base/error.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What tells a file that has changed. */
+struct file_state {
+    uint64_t size;
+    int64_t modified_ns; /* since 1970 */
+};
+
+struct file {
+    char *path;              /* owned, absolute */
+    struct file_state state; /* when it was found; of standard input nothing */
+};
+
 struct file_list {
-    char **paths; /* owned, absolute */
+    struct file *files;
     size_t count, capacity;
 };
+
+/* False: it cannot be looked at. */
+bool file_look(const char *path, struct file_state *state);
 
 /* Who is told of what is left out below a folder: a sentence that names it. */
 struct walk_sink {

@@ -63,7 +63,11 @@ static void expect(const char *const *names, size_t name_count, const char *cons
     assert_int_equal(list.count, file_count);
     for (size_t i = 0; i < file_count; i++) {
         char *path = scratch_path(files[i]);
-        assert_string_equal(list.paths[i], path);
+        assert_string_equal(list.files[i].path, path);
+        struct file_state now; /* a link's is that of the file itself */
+        assert_true(file_look(path, &now));
+        assert_true(now.size == list.files[i].state.size &&
+                    now.modified_ns == list.files[i].state.modified_ns);
         free(path);
     }
     file_list_release(&list);
