@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 
 #include <stdio.h>
 
@@ -26,6 +27,9 @@ static enum lmk_status print(const struct arguments *arguments, const struct lmk
             printf("%s keep their keys and values (%s); %s lost theirs (%s).\n",
                    output_count(kept->documents, "document"), output_bytes(kept->bytes),
                    output_count(kept->dropped, "document"), output_bytes(kept->dropped_bytes));
+        if (kept->computed)
+            printf("%s got keys and values (%s).\n", output_count(kept->computed, "document"),
+                   output_bytes(kept->computed_bytes));
         printf("%s on disk instead of %s; %s; now %s.\n", output_bytes(size_of(after)),
                output_bytes(before), output_count(after->segments, "landmark segment"),
                after->generation);
@@ -41,8 +45,24 @@ static enum lmk_status print(const struct arguments *arguments, const struct lmk
         cJSON_AddNumberToObject(object, "kv_bytes", (double)kept->bytes);
         cJSON_AddNumberToObject(object, "kv_dropped", (double)kept->dropped);
         cJSON_AddNumberToObject(object, "kv_dropped_bytes", (double)kept->dropped_bytes);
+        cJSON_AddNumberToObject(object, "kv_computed", (double)kept->computed);
+        cJSON_AddNumberToObject(object, "kv_computed_bytes", (double)kept->computed_bytes);
     }
     return json_print(object, error);
+}
+
+static enum lmk_status keep_within(const struct arguments *arguments,
+                                   struct lmk_collection *collection, struct lmk_kept *kept,
+                                   struct lmk_error *error)
+{
+    struct display display;
+    progress_start(&display, arguments->quiet);
+    enum lmk_status status =
+        lmk_keep_within(collection, arguments->kv_budget, progress_index, &display, kept, error);
+    progress_clear(&display);
+    if (!status)
+        progress_end(); /* the rest can be ended at any time */
+    return status;
 }
 
 enum lmk_status command_compact(const struct arguments *arguments, struct lmk_error *error)
@@ -59,7 +79,7 @@ enum lmk_status command_compact(const struct arguments *arguments, struct lmk_er
     if (status)
         return status;
     if (!(status = lmk_info(session.collection, &before, error)) && arguments->has_kv_budget)
-        status = lmk_keep_within(session.collection, arguments->kv_budget, &kept, error);
+        status = keep_within(arguments, session.collection, &kept, error);
     if (!status &&
         !(status =
               lmk_compact(session.collection, announce, (void *)(uintptr_t)arguments, error)) &&

@@ -49,10 +49,13 @@ const struct command commands[] = {
      "It needs as much free space as the collection is large without what was removed, which it "
      "says first.\n"
      "Searches go on meanwhile; interrupted at any time, nothing has changed.\n"
-     "With --kv-budget, keys and values of the documents used least go first, for good, until the "
-     "others' take no more than that. Used is what searches showed and answers read, by the "
-     "collection's file \"uses\"; of documents used equally often the newest count more. What has "
-     "lost them is still found, by landmarks and words; ask computes again what it reads of it.\n"
+     "With --kv-budget, keys and values of the documents used least go first, until the others' "
+     "take no more than that. Used is what searches showed and answers read, by the collection's "
+     "file \"uses\"; of documents used equally often the newest count more. What has lost them is "
+     "still found, by landmarks and words; ask computes again what it reads of it. Documents that "
+     "are used, fit and have none get them back, which takes as long as indexing them; "
+     "interrupted, "
+     "the same command goes on from there.\n"
      "  lmk compact -c library.lmk --kv-budget 20G"},
     {"reindex", command_reindex, "", "build a collection anew for another model or index",
      "With --model: for a model that the collection was not indexed with, from the texts that it "

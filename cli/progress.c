@@ -28,6 +28,14 @@ void progress_start(struct display *display, bool quiet)
     signal(SIGTERM, on_interrupt);
 }
 
+void progress_end(void)
+{
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    if (interrupted)
+        raise(SIGINT);
+}
+
 void progress_clear(struct display *display)
 {
     if (display->drawn)

@@ -206,21 +206,6 @@ struct lmk_space {
     uint64_t needed, available;
 };
 
-/* What lmk_keep_within left of keys and values: of how many documents, and their bytes. */
-struct lmk_kept {
-    uint64_t documents, bytes;       /* that have theirs still */
-    uint64_t dropped, dropped_bytes; /* that lost theirs */
-};
-
-/* Keeps keys and values of at most `bytes` bytes, those of the documents used most (the newest of
- * equal ones); the others' tier becomes none: lmk_search ranks them without exact attention, and
- * lmk_ask computes again what it reads of them. A use is that lmk_search showed the document or
- * lmk_ask read it; they note it in the collection's file `uses`, where they may write it. The room
- * is used again by what is added; lmk_compact gives it back. Errors: LMK_USAGE (opened for reading
- * only), LMK_IO. */
-LMK_API enum lmk_status lmk_keep_within(struct lmk_collection *collection, uint64_t bytes,
-                                        struct lmk_kept *kept, struct lmk_error *error);
-
 /* Makes a new generation beside the old one, without what removed documents left behind: data.mdb
  * copied, the words copied, landmark segments built anew and merged. The new one takes the old
  * one's place in one step; readers go on with the old one, which is removed when none has it open.
@@ -337,6 +322,27 @@ LMK_API enum lmk_status lmk_estimate(const char *path, const struct lmk_model *m
                                      const char *const *paths, size_t path_count,
                                      const struct lmk_index_options *options,
                                      struct lmk_estimate *estimate, struct lmk_error *error);
+
+/* What lmk_keep_within did with keys and values: of how many documents, and their bytes. */
+struct lmk_kept {
+    uint64_t documents, bytes;         /* that have theirs still */
+    uint64_t dropped, dropped_bytes;   /* that lost theirs */
+    uint64_t computed, computed_bytes; /* that had none, and have them now */
+};
+
+/* Keeps keys and values of at most `bytes` bytes, those of the documents used most (of equal ones
+ * those that are there, then the newest); the others' tier becomes none: lmk_search ranks them
+ * without exact attention, and lmk_ask computes again what it reads of them. Documents that are
+ * used, fit and have none get them, of the collection's tier, which takes the model as long as
+ * indexing them: `progress` (may be NULL) is that of lmk_index_options. What is missing after false
+ * the next call or lmk_index computes. A use is that lmk_search showed the document or lmk_ask read
+ * it; they note it in the collection's file `uses`, where they may write it. The room is used again
+ * by what is added; lmk_compact gives it back. Errors: LMK_USAGE (opened for reading only), LMK_IO,
+ * LMK_INTERRUPTED. */
+LMK_API enum lmk_status
+lmk_keep_within(struct lmk_collection *collection, uint64_t bytes,
+                bool (*progress)(void *context, const struct lmk_progress *progress), void *context,
+                struct lmk_kept *kept, struct lmk_error *error);
 
 /* Builds the collection anew for another model, from the texts that it holds: blocks, words,
  * landmarks, keys and values. The collection is open for writing, with the model that it was

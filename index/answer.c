@@ -54,7 +54,8 @@ static int by_block(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-/* Leaves the `wanted` best blocks that can be read: of documents whose keys and values are there.
+/* Leaves the `wanted` best blocks that can be read: of documents whose keys and values are there,
+ * or are computed again.
  * Where none can, all stay, for the sentence that reading them gives. */
 static enum lmk_status keep_readable(struct asking *asking, size_t wanted, struct lmk_error *error)
 {
@@ -67,7 +68,7 @@ static enum lmk_status keep_readable(struct asking *asking, size_t wanted, struc
             store_document_of_block(asking->view, item.block, &document, error);
         if (status)
             return status;
-        if (document.state == DOCUMENT_READY)
+        if (document.state != DOCUMENT_TEXT)
             ranking->items[kept++] = item;
     }
     ranking->count = kept ? kept : ranking->count < wanted ? ranking->count : wanted;

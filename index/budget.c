@@ -1,23 +1,57 @@
 /* lmk_keep_within: keys and values of the documents used most, as far as a budget goes. */
-#include "index/collection.h"
+#include "index/ingest.h"
 #include "index/uses.h"
 
 #include <stdlib.h>
 
-#define BATCH_DOCUMENTS 64 /* of one transaction that drops keys and values */
+#define BATCH_DOCUMENTS 64 /* of one transaction that drops keys and values, or wants them */
 
 struct candidate {
     uint64_t document, bytes; /* bytes: of its keys and values */
     uint32_t uses;
+    bool stored; /* it has some or all of them */
+    bool wanted; /* it has none, or an earlier call computed some */
+    bool fits;
 };
 
-/* Those used most first, the newest of equal ones. */
+/* Those used most first, of equal ones those that need not be computed, then the newest. */
 static int by_use(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;
     if (a->uses != b->uses)
         return a->uses > b->uses ? -1 : 1;
+    if (a->wanted != b->wanted)
+        return a->wanted ? 1 : -1;
     return a->document > b->document ? -1 : a->document < b->document;
+}
+
+static int by_id(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+/* Documents that nobody used are not computed for, nor those of a collection that is to have no
+ * keys and values. */
+static bool is_candidate(const struct store_settings *settings, const struct document *document,
+                         uint32_t uses)
+{
+    if (document->state == DOCUMENT_TEXT)
+        return false;
+    return document->tier != LMK_TIER_NONE || (uses && settings->tier != LMK_TIER_NONE);
+}
+
+static struct candidate candidate_of(const struct store_settings *settings,
+                                     const struct document *document, uint32_t uses)
+{
+    bool stored = document->tier != LMK_TIER_NONE;
+    uint64_t block = store_block_bytes(settings, stored ? document->tier : settings->tier) -
+                     store_block_bytes(settings, LMK_TIER_NONE);
+    return (struct candidate){.document = document->id,
+                              .bytes = document->block_count * block,
+                              .uses = uses,
+                              .stored = stored,
+                              .wanted = !stored || document->state != DOCUMENT_READY};
 }
 
 static enum lmk_status list_candidates(struct lmk_collection *collection, struct buffer *list,
@@ -32,12 +66,10 @@ static enum lmk_status list_candidates(struct lmk_collection *collection, struct
         for (uint64_t id = 0;
              !status && !(status = store_next_document(view, id, &document, error));
              id = document.id + 1) {
-            if (document.state != DOCUMENT_READY || document.tier == LMK_TIER_NONE)
+            uint32_t count = uses_of(uses, document.id);
+            if (!is_candidate(settings, &document, count))
                 continue;
-            uint64_t block = store_block_bytes(settings, document.tier) -
-                             store_block_bytes(settings, LMK_TIER_NONE);
-            struct candidate candidate = {document.id, document.block_count * block,
-                                          uses_of(uses, document.id)};
+            struct candidate candidate = candidate_of(settings, &document, count);
             status = buffer_append(list, &candidate, sizeof candidate, error);
         }
         store_view_end(view);
@@ -47,36 +79,54 @@ static enum lmk_status list_candidates(struct lmk_collection *collection, struct
     return status;
 }
 
-/* Marks what does not fit by 0 bytes; behind a large document smaller ones may still fit. */
+/* Behind a large document smaller ones may still fit. */
 static void choose(struct candidate *candidates, size_t count, uint64_t budget,
                    struct lmk_kept *kept)
 {
     qsort(candidates, count, sizeof *candidates, by_use);
+    uint64_t left = budget;
     for (size_t i = 0; i < count; i++) {
-        if (candidates[i].bytes <= budget - kept->bytes) {
-            kept->bytes += candidates[i].bytes;
+        struct candidate *candidate = &candidates[i];
+        candidate->fits = candidate->bytes <= left;
+        left -= candidate->fits ? candidate->bytes : 0;
+        if (candidate->fits && candidate->wanted) {
+            kept->computed_bytes += candidate->bytes;
+            kept->computed++;
+        } else if (candidate->fits) {
+            kept->bytes += candidate->bytes;
             kept->documents++;
-        } else {
-            kept->dropped_bytes += candidates[i].bytes;
+        } else if (candidate->stored) {
+            kept->dropped_bytes += candidate->bytes;
             kept->dropped++;
-            candidates[i].bytes = 0;
         }
     }
 }
 
-static enum lmk_status drop(struct lmk_collection *collection, const struct candidate *candidates,
-                            size_t count, struct lmk_error *error)
+/* What the choice changes of a document at once: keys and values go, or are to come. */
+static enum lmk_status change(struct store_batch *batch, const struct candidate *candidate,
+                              enum lmk_tier tier, struct lmk_error *error)
 {
+    if (!candidate->fits && candidate->stored)
+        return store_drop_keys_values(batch, candidate->document, error);
+    if (candidate->fits && !candidate->stored)
+        return store_want_keys_values(batch, candidate->document, tier, error);
+    return LMK_OK;
+}
+
+static enum lmk_status change_all(struct lmk_collection *collection,
+                                  const struct candidate *candidates, size_t count,
+                                  struct lmk_error *error)
+{
+    enum lmk_tier tier = store_settings(collection->store)->tier;
     enum lmk_status status = LMK_OK;
     for (size_t i = 0; !status && i < count;) {
         struct store_batch *batch;
         if ((status = store_batch_begin(collection->store, &batch, error)))
             return status;
-        for (size_t dropped = 0; !status && i < count && dropped < BATCH_DOCUMENTS; i++)
-            if (!candidates[i].bytes) {
-                status = store_drop_keys_values(batch, candidates[i].document, error);
-                dropped++;
-            }
+        for (size_t changed = 0; !status && i < count && changed < BATCH_DOCUMENTS; i++) {
+            changed += candidates[i].fits != candidates[i].stored;
+            status = change(batch, &candidates[i], tier, error);
+        }
         if (status)
             store_abort(batch);
         else
@@ -85,21 +135,52 @@ static enum lmk_status drop(struct lmk_collection *collection, const struct cand
     return status;
 }
 
-enum lmk_status lmk_keep_within(struct lmk_collection *collection, uint64_t bytes,
-                                struct lmk_kept *kept, struct lmk_error *error)
+/* Interrupted, the documents wait for the next call, or for lmk_index. */
+static enum lmk_status compute(struct lmk_collection *collection,
+                               const struct candidate *candidates, size_t count,
+                               const struct lmk_index_options *options, struct lmk_error *error)
 {
+    struct lmk_index_report report = {0};
+    struct buffer ids;
+    buffer_init(&ids, SIZE_MAX / 2);
+    enum lmk_status status = LMK_OK;
+    for (size_t i = 0; !status && i < count; i++)
+        if (candidates[i].fits && candidates[i].wanted)
+            status = buffer_append(&ids, &candidates[i].document, sizeof(uint64_t), error);
+    struct ingest ingest = {.collection = collection,
+                            .options = options,
+                            .report = &report,
+                            .started = ingest_clock(),
+                            .only = (const uint64_t *)(const void *)ids.data,
+                            .only_count = ids.size / sizeof(uint64_t)};
+    if (!status && ingest.only_count) {
+        qsort(ids.data, ingest.only_count, sizeof(uint64_t), by_id);
+        status = ingest_model(&ingest, error);
+    }
+    buffer_release(&ids);
+    return status;
+}
+
+enum lmk_status lmk_keep_within(struct lmk_collection *collection, uint64_t bytes,
+                                bool (*progress)(void *context,
+                                                 const struct lmk_progress *progress),
+                                void *context, struct lmk_kept *kept, struct lmk_error *error)
+{
+    const struct lmk_index_options options = {.progress = progress, .context = context};
     struct buffer list;
     *kept = (struct lmk_kept){0};
-    enum lmk_status status = collection_needs_write(collection, error);
-    if (status)
+    enum lmk_status status = collection_needs_model(collection, error);
+    if (status || (status = collection_needs_write(collection, error)))
         return status;
     buffer_init(&list, SIZE_MAX / 2);
     if (!(status = list_candidates(collection, &list, error))) {
         struct candidate *candidates = (struct candidate *)(void *)list.data;
         size_t count = list.size / sizeof *candidates;
         choose(candidates, count, bytes, kept);
-        if (kept->dropped)
-            status = drop(collection, candidates, count, error);
+        if (kept->dropped || kept->computed)
+            status = change_all(collection, candidates, count, error);
+        if (!status)
+            status = compute(collection, candidates, count, &options, error);
     }
     buffer_release(&list);
     return status;

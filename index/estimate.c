@@ -193,7 +193,7 @@ static enum lmk_status add_waiting(struct store_view *view, const struct store_s
     enum lmk_status status;
     for (uint64_t id = 0; !(status = store_next_document(view, id, &document, error));
          id = document.id + 1)
-        if (document.state == DOCUMENT_TEXT &&
+        if (document.state != DOCUMENT_READY &&
             (status = ingest_add_work(work, view, settings, &document, error)))
             return status;
     return status == LMK_NOT_FOUND ? LMK_OK : status;

@@ -46,12 +46,12 @@ enum lmk_status ingest_finish(struct ingest *ingest, struct lmk_error *error);
 struct ingest_work {
     uint64_t documents, tokens, bytes;
 };
-/* Adds what is left of a document in state text. */
+/* Adds what is left of a document that is not ready. */
 enum lmk_status ingest_add_work(struct ingest_work *work, struct store_view *view,
                                 const struct store_settings *settings,
                                 const struct document *document, struct lmk_error *error);
 
-/* Stage 3 (2 are the words): runs the model over every document that is in state text. */
+/* Stage 3 (2 are the words): runs the model over every document that is not ready. */
 enum lmk_status ingest_model(struct ingest *ingest, struct lmk_error *error);
 
 #endif

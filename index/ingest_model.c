@@ -74,7 +74,7 @@ static int compare_ids(const void *left, const void *right)
 /* True for a document that the model is to run over. */
 static bool waits(const struct ingest *ingest, const struct document *document)
 {
-    return document->state == DOCUMENT_TEXT &&
+    return document->state != DOCUMENT_READY &&
            (!ingest->only_count || bsearch(&document->id, ingest->only, ingest->only_count,
                                            sizeof *ingest->only, compare_ids));
 }

@@ -51,7 +51,7 @@ static enum lmk_status check_document(struct repair *repair, const struct docume
 {
     enum lmk_status computed = LMK_OK, text = LMK_OK;
     uint64_t end = document->first_block + document->block_count, done = document->block_count;
-    if (document->state == DOCUMENT_TEXT) /* what an interrupted run stored: the next goes on */
+    if (document->state != DOCUMENT_READY) /* what an interrupted run stored: the next goes on */
         computed = store_blocks_done(repair->view, document, &done, error);
     for (uint64_t block = document->first_block; !computed && block < document->first_block + done;
          block++)

@@ -221,7 +221,8 @@ enum lmk_status store_add_document(struct store_batch *batch, struct document *d
 /* Landmark keys [count][M][G][W] and, unless the tier is none, keys and values [count][M][G][N][W]
  * in float32, which are packed into the tier's rows here, for blocks from first_block on (all of
  * one document, any number at a time, in order). A batch may begin at any block up to the first
- * that is not stored yet; what is stored from there on is dropped. */
+ * that is not stored yet; what is stored from there on is dropped. The landmarks of a document that
+ * has all of them stay. */
 enum lmk_status store_put_blocks(struct store_batch *batch, const struct document *document,
                                  uint64_t first_block, size_t count, const float *landmark_keys,
                                  const float *keys, const float *values, struct lmk_error *error);
@@ -230,9 +231,14 @@ enum lmk_status store_set_state(struct store_batch *batch, uint64_t document,
 /* Takes away what the model computed of a document, and sets its state to text. */
 enum lmk_status store_forget_blocks(struct store_batch *batch, uint64_t document,
                                     struct lmk_error *error);
-/* Takes away the keys and values of a ready document, whose tier becomes none. */
+/* Takes away the keys and values of a document that has all of its landmarks. It is ready then, of
+ * tier none. */
 enum lmk_status store_drop_keys_values(struct store_batch *batch, uint64_t document,
                                        struct lmk_error *error);
+/* A ready document of tier none is to get keys and values: it keeps its landmarks, and its state is
+ * `landmarks` until it is set to ready with all of them stored. */
+enum lmk_status store_want_keys_values(struct store_batch *batch, uint64_t document,
+                                       enum lmk_tier tier, struct lmk_error *error);
 /* Changes path (a moved file) of a document. */
 enum lmk_status store_set_path(struct store_batch *batch, uint64_t document, const char *path,
                                struct lmk_error *error);

@@ -423,7 +423,7 @@ enum lmk_status store_drop_keys_values(struct store_batch *batch, uint64_t docum
 {
     struct document record;
     enum lmk_status status = store_document(&batch->view, document, &record, error);
-    if (!status && record.state != DOCUMENT_READY)
+    if (!status && record.state == DOCUMENT_TEXT)
         return error_set(
             error, LMK_USAGE,
             "Document %llu (%s) is not complete: what it has of keys and values stays.",
@@ -436,7 +436,27 @@ enum lmk_status store_drop_keys_values(struct store_batch *batch, uint64_t docum
         status = store_document(&batch->view, document, &record, error);
     if (status)
         return status;
+    count_ready(&batch->counts, &record, false);
     record.tier = LMK_TIER_NONE;
+    record.state = DOCUMENT_READY;
+    count_ready(&batch->counts, &record, true);
+    return put_document(batch, &record, error);
+}
+
+enum lmk_status store_want_keys_values(struct store_batch *batch, uint64_t document,
+                                       enum lmk_tier tier, struct lmk_error *error)
+{
+    struct document record;
+    enum lmk_status status = tier_check(tier, batch->view.store->settings.head_width, error);
+    if (status || (status = store_document(&batch->view, document, &record, error)))
+        return status;
+    if (record.state != DOCUMENT_READY || record.tier != LMK_TIER_NONE)
+        return error_set(error, LMK_USAGE,
+                         "Document %llu (%s) is not complete, or has keys and values.",
+                         (unsigned long long)document, record.path);
+    count_ready(&batch->counts, &record, false);
+    record.tier = tier;
+    record.state = DOCUMENT_LANDMARKS;
     return put_document(batch, &record, error);
 }
 
@@ -517,7 +537,10 @@ static enum lmk_status pending_start(struct store_batch *batch, const struct doc
     pending->next_block = next;
     pending->end_block = document->first_block + document->block_count;
     pending->landmarks.shape = landmark_shape(settings);
-    enum lmk_status status = draft_start(batch, true, document, next, &pending->landmarks, error);
+    enum lmk_status status =
+        document->state == DOCUMENT_TEXT
+            ? draft_start(batch, true, document, next, &pending->landmarks, error)
+            : LMK_OK;
     if (!status && document->tier != LMK_TIER_NONE) {
         pending->keys_values.shape = keys_values_shape(settings, document->tier);
         status = draft_start(batch, false, document, next, &pending->keys_values, error);
@@ -590,8 +613,9 @@ enum lmk_status store_put_blocks(struct store_batch *batch, const struct documen
     size_t landmark_values = pending->landmarks.shape.part_bytes / sizeof(float);
     size_t block_values = landmark_values * batch->view.store->settings.block_tokens;
     for (size_t i = 0; i < count && !status; i++) {
-        status =
-            add_landmark(batch, &pending->landmarks, landmark_keys + i * landmark_values, error);
+        if (pending->landmarks.capacity)
+            status = add_landmark(batch, &pending->landmarks, landmark_keys + i * landmark_values,
+                                  error);
         if (!status && pending->keys_values.capacity)
             status = add_keys_values(batch, &pending->keys_values, keys + i * block_values,
                                      values + i * block_values, block_values, error);

@@ -22,6 +22,14 @@ tiers
 "$LMK" ask -q -c a.lmk --where path~story-003 --json fox >recomputed.json
 show same asked.json recomputed.json
 "$LMK" info -c a.lmk --json | grep -o '"keys_values":[0-9]*'
+echo "---- those that were used get theirs back"
+"$LMK" compact -q -c a.lmk --kv-budget 1T | sed 's/[0-9.]* [kMG]*B/SIZE/g'
+tiers
+"$LMK" ask -q -c a.lmk --where path~story-003 --json fox >again.json
+show same asked.json again.json
+grep -o '"computed":{"blocks":[0-9]*' recomputed.json again.json
+try "$LMK" verify -c a.lmk | sed 's/, [0-9]* values/, N values/'
+"$LMK" compact -q -c a.lmk --kv-budget 0 --json | show value kv_dropped kv_computed
 echo "---- where nothing may be noted, questions are answered all the same"
 rm a.lmk/uses
 mkdir a.lmk/uses
