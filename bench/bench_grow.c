@@ -237,16 +237,6 @@ static void add_texts(struct lmk_collection *collection, enum lmk_tier tier, cha
            clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - busy);
 }
 
-static bool read_tier(const char *name, enum lmk_tier *tier)
-{
-    static const enum lmk_tier tiers[] = {LMK_TIER_NONE, LMK_TIER_F16, LMK_TIER_Q4_0,
-                                          LMK_TIER_Q8_0};
-    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++)
-        if (!strcmp(name, collection_tier_name(*tier = tiers[i])))
-            return true;
-    return false;
-}
-
 int main(int argc, char **argv)
 {
     struct lmk_error error;
@@ -257,7 +247,7 @@ int main(int argc, char **argv)
     struct lmk_info info;
     const struct lmk_open_options options = {.write = true, .create = true, .tier = LMK_TIER_Q8_0};
     enum lmk_tier tier;
-    if (argc < 6 || !read_tier(argv[4], &tier)) {
+    if (argc < 6 || !lmk_tier_named(argv[4], &tier)) {
         fputs("usage: bench_grow MODEL FROM.lmk TO.lmk TIER TEXT...\n", stderr);
         return 2;
     }

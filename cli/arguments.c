@@ -339,8 +339,6 @@ static const char **eval_text(struct eval_arguments *eval, int letter)
 
 static bool set_value(struct arguments *arguments, int letter, const char *text)
 {
-    static const enum lmk_tier tier_values[] = {LMK_TIER_Q8_0, LMK_TIER_Q4_0, LMK_TIER_F16,
-                                                LMK_TIER_NONE};
     const char **place = eval_text(&arguments->eval, letter);
     char *end;
     int found;
@@ -377,12 +375,8 @@ static bool set_value(struct arguments *arguments, int letter, const char *text)
         arguments->mode = (enum lmk_mode)(found < 0 ? 0 : found);
         return found >= 0;
     case 'K':
-        found = find_choice(letter, text);
-        if (found < 0 || (size_t)found >= sizeof tier_values / sizeof tier_values[0])
-            return false;
-        arguments->tier = tier_values[found];
         arguments->tier_name = text;
-        return true;
+        return lmk_tier_named(text, &arguments->tier);
     case 'T':
         arguments->temperature = strtof(text, &end);
         return end != text && !*end && arguments->temperature >= 0 && arguments->temperature <= 100;

@@ -1,7 +1,5 @@
 #include "cli/command.h"
 
-#include <string.h>
-
 const struct command eval_commands[] = {
     {"eval retrieval", command_eval_retrieval, "",
      "how well search ranks the passages that answer questions",
@@ -41,14 +39,6 @@ const struct command eval_commands[] = {
      "first 1, 10 and 100 blocks that it finds, and the time that finding candidates takes."},
     {NULL, NULL, NULL, NULL, NULL},
 };
-
-const struct command *eval_find(const char *name)
-{
-    for (const struct command *command = eval_commands; command->name; command++)
-        if (!strcmp(strrchr(command->name, ' ') + 1, name))
-            return command;
-    return NULL;
-}
 
 enum lmk_status command_eval(const struct arguments *arguments, struct lmk_error *error)
 {

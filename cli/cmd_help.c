@@ -67,11 +67,11 @@ void help_show(const struct command *command)
 enum lmk_status command_help(const struct arguments *arguments, struct lmk_error *error)
 {
     const char *name = arguments->word_count ? arguments->words[0] : NULL;
-    const struct command *command = name ? command_find(name) : NULL;
+    const struct command *command = name ? command_find(commands, name) : NULL;
     if (name && !command)
         return command_unknown(commands, name, error);
     if (command && command->run == command_eval && arguments->word_count > 1) {
-        command = eval_find(arguments->words[1]);
+        command = command_find(eval_commands, arguments->words[1]);
         if (!command)
             return command_unknown(eval_commands, arguments->words[1], error);
     }

@@ -62,11 +62,11 @@ struct command {
                          shown; one that begins with spaces is an example, shown as it is */
 };
 
-extern const struct command commands[];               /* the last has no name */
-const struct command *command_find(const char *name); /* NULL: there is none */
-extern const struct command eval_commands[];          /* the same of `lmk eval` */
-/* The evaluation that the word behind "eval" names, "qa" for "eval qa"; NULL: there is none. */
-const struct command *eval_find(const char *name);
+extern const struct command commands[];      /* the last has no name */
+extern const struct command eval_commands[]; /* the same of `lmk eval` */
+/* The command that the word names, in the table of evaluations "qa" for "eval qa"; NULL: there is
+ * none. */
+const struct command *command_find(const struct command *table, const char *word);
 /* LMK_USAGE: `word` names none of the commands in `table`; the sentence says which one is like it.
  */
 enum lmk_status command_unknown(const struct command *table, const char *word,

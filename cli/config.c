@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/folders.h"
+#include "cli/strip.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,15 +13,6 @@
 
 static char path[PATH_MAX];
 static char content[MOST_BYTES + 1]; /* settings point into it */
-
-/* Ends the line at its last character that is no space, and skips those before it. */
-static char *strip(char *line)
-{
-    line += strspn(line, " \t");
-    for (size_t size = strlen(line); size && strchr(" \t\r", line[size - 1]); size--)
-        line[size - 1] = '\0';
-    return line;
-}
 
 static enum lmk_status read_file(struct lmk_error *error)
 {

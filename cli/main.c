@@ -79,14 +79,6 @@ const struct command commands[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-const struct command *command_find(const char *name)
-{
-    for (const struct command *command = commands; command->name; command++)
-        if (!strcmp(command->name, name))
-            return command;
-    return NULL;
-}
-
 static enum lmk_status run(const struct command *command, int argc, char **argv,
                            struct lmk_error *error)
 {
@@ -159,9 +151,10 @@ int main(int argc, char **argv)
         return finish_output(LMK_OK);
     }
     const struct command *command =
-        command_find(!strcmp(name, "--help") || !strcmp(name, "-h") ? "help" : name);
-    const struct command *evaluation =
-        command && command->run == command_eval && argc > 2 ? eval_find(argv[2]) : NULL;
+        command_find(commands, !strcmp(name, "--help") || !strcmp(name, "-h") ? "help" : name);
+    const struct command *evaluation = command && command->run == command_eval && argc > 2
+                                           ? command_find(eval_commands, argv[2])
+                                           : NULL;
     int words = evaluation ? 2 : argc > 1;
     struct lmk_error error = {0};
     enum lmk_status status =

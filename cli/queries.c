@@ -1,12 +1,11 @@
 #include "cli/queries.h"
 
 #include "cli/command.h"
+#include "cli/strip.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char white[] = " \t\r\n";
 
 enum lmk_status queries_open(struct queries *queries, const char *path, struct lmk_error *error)
 {
@@ -34,16 +33,6 @@ void queries_locate(const struct queries *queries, struct lmk_error *error)
     fail(error, error->status, "%s, line %llu: %.900s",
          !strcmp(queries->path, "-") ? "Standard input" : queries->path,
          (unsigned long long)queries->number, message);
-}
-
-/* The line without white space at its ends. */
-static char *strip(char *line)
-{
-    size_t size;
-    line += strspn(line, white);
-    for (size = strlen(line); size && strchr(white, line[size - 1]);)
-        line[--size] = '\0';
-    return line;
 }
 
 static enum lmk_status read_object(struct queries *queries, const char *line, struct query *query,

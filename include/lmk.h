@@ -84,6 +84,8 @@ LMK_API bool lmk_model_can_answer(const struct lmk_model *model);
 /* How the keys and values of a document's blocks are kept. None: only landmarks and text; what an
  * answer reads is computed again. */
 enum lmk_tier { LMK_TIER_NONE = 0, LMK_TIER_F16 = 1, LMK_TIER_Q4_0 = 2, LMK_TIER_Q8_0 = 8 };
+/* By its name: "none", "f16", "q4_0" or "q8_0", as lmk_info tells it. False: no tier has it. */
+LMK_API bool lmk_tier_named(const char *name, enum lmk_tier *tier);
 
 /* How well a model predicts texts when it sees some of what stands before. */
 struct lmk_scorer;

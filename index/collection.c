@@ -47,6 +47,18 @@ const char *collection_tier_name(enum lmk_tier tier)
     return "unknown";
 }
 
+bool lmk_tier_named(const char *name, enum lmk_tier *tier)
+{
+    static const enum lmk_tier tiers[] = {LMK_TIER_NONE, LMK_TIER_F16, LMK_TIER_Q4_0,
+                                          LMK_TIER_Q8_0};
+    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++)
+        if (!strcmp(name, collection_tier_name(tiers[i]))) {
+            *tier = tiers[i];
+            return true;
+        }
+    return false;
+}
+
 struct lmk_document collection_public_document(const struct document *document)
 {
     struct lmk_document result = {

@@ -6,11 +6,6 @@
 
 #define BOOK_TEXT_MAX ((size_t)256 << 20)
 
-static struct slice slice_of(const char *string)
-{
-    return (struct slice){string, strlen(string)};
-}
-
 /* {"year": ..., "chapters": [...]}, of both what there is; cJSON_free, NULL: out of memory. */
 static char *print_metadata(const struct html_text *book)
 {

@@ -132,11 +132,6 @@ static enum lmk_status add_string(struct record *record, struct slice raw, struc
 
 /* ---- A line's document */
 
-static struct slice slice_of(const char *string)
-{
-    return (struct slice){string ? string : "", string ? strlen(string) : 0};
-}
-
 /* The object as JSON without the members that do not fit; cJSON_free, NULL: out of memory. */
 static char *print_metadata(cJSON *object)
 {

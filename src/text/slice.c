@@ -8,6 +8,11 @@ static bool is_white(char byte)
     return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
 }
 
+struct slice slice_of(const char *string)
+{
+    return string ? (struct slice){string, strlen(string)} : (struct slice){"", 0};
+}
+
 struct slice slice_after(struct slice slice, size_t bytes)
 {
     /* Nothing may be added to the NULL of an empty slice, not even 0. */

@@ -10,6 +10,8 @@ struct slice {
     size_t size;
 };
 
+struct slice slice_of(const char *string); /* NULL: an empty one */
+
 /* Cuts the next line, without its line break (LF, CR LF or CR), off the front of *rest; false:
  * nothing is left. */
 bool slice_next_line(struct slice *rest, struct slice *line);

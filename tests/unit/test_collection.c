@@ -600,6 +600,19 @@ static void test_becoming_a_copy(void **state)
     lmk_collection_close(collection);
 }
 
+static void test_tier_names(void **state)
+{
+    (void)state;
+    static const enum lmk_tier tiers[] = {LMK_TIER_NONE, LMK_TIER_F16, LMK_TIER_Q4_0,
+                                          LMK_TIER_Q8_0};
+    enum lmk_tier found;
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(lmk_tier_named(collection_tier_name(tiers[i]), &found));
+        assert_int_equal(found, tiers[i]);
+    }
+    assert_false(lmk_tier_named("q8", &found) || lmk_tier_named("unknown", &found));
+}
+
 struct stopping {
     const char *stage;
     size_t calls, stop_at;
@@ -947,6 +960,7 @@ int main(void)
         TEST(test_copies),
         TEST(test_moved),
         TEST(test_becoming_a_copy),
+        TEST(test_tier_names),
         TEST(test_interrupted),
         TEST(test_first),
         TEST(test_newest_first),

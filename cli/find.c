@@ -1,9 +1,25 @@
-/* What is said of a word that names no command, with the command that may have been meant. */
+/* The command that a word names, and what is said where there is none, with the command that may
+ * have been meant. */
 #include "cli/command.h"
 
 #include <string.h>
 
 #define LONGEST 32
+
+/* The word that names it in its table. */
+static const char *word_of(const struct command *command)
+{
+    const char *space = strrchr(command->name, ' ');
+    return space ? space + 1 : command->name;
+}
+
+const struct command *command_find(const struct command *table, const char *word)
+{
+    for (const struct command *command = table; command->name; command++)
+        if (!strcmp(word_of(command), word))
+            return command;
+    return NULL;
+}
 
 static size_t least(size_t a, size_t b)
 {
@@ -34,7 +50,7 @@ static const char *nearest(const struct command *table, const char *word)
     const char *found = NULL;
     size_t fewest = strlen(word) > LONGEST ? 0 : SIZE_MAX;
     for (const struct command *command = table; command->name; command++) {
-        const char *space = strrchr(command->name, ' '), *name = space ? space + 1 : command->name;
+        const char *name = word_of(command);
         size_t edits = fewest ? count_edits(word, name) : 0;
         if (edits < fewest && 3 * edits <= strlen(name)) {
             found = name;
