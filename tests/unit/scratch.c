@@ -160,6 +160,13 @@ char *scratch_prose(uint64_t seed, size_t words)
     return text;
 }
 
+void scratch_write_prose(const char *name, uint64_t seed, size_t words)
+{
+    char *prose = scratch_prose(seed, words);
+    scratch_write_text(name, prose);
+    free(prose);
+}
+
 void reference_rotate(const struct model_shape *shape, const float *vector, double position,
                       double *turned)
 {

@@ -37,6 +37,8 @@ struct store_view *scratch_view(struct lmk_collection *collection);
 
 /* A text of random words and sentences, with a seed; the caller's to free. */
 char *scratch_prose(uint64_t seed, size_t words);
+/* Writes such a text to a file. */
+void scratch_write_prose(const char *name, uint64_t seed, size_t words);
 
 /* A vector turned to a position, in double precision, pairs interleaved. */
 void reference_rotate(const struct model_shape *shape, const float *vector, double position,

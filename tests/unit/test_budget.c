@@ -19,10 +19,9 @@ static struct lmk_collection *make_collection(const char *name)
 {
     struct lmk_collection *collection = scratch_create(name, tiny_model, LMK_TIER_F16, NULL);
     for (uint64_t i = 0; i < BOOKS; i++) {
-        char file[32], *prose = scratch_prose(i + 1, 600);
+        char file[32];
         snprintf(file, sizeof file, "%s-books/%d.txt", name, (int)i);
-        scratch_write_text(file, prose);
-        free(prose);
+        scratch_write_prose(file, i + 1, 600);
     }
     char folder[32];
     snprintf(folder, sizeof folder, "%s-books", name);

@@ -632,10 +632,8 @@ static void test_interrupted(void **state)
     static const char *const stages[] = {"reading", "indexing"};
     for (uint64_t i = 0; i < 5; i++) {
         char name[32];
-        char *prose = scratch_prose(i + 1, 40 + 60 * i);
         snprintf(name, sizeof name, "u/%d.txt", (int)i);
-        scratch_write_text(name, prose);
-        free(prose);
+        scratch_write_prose(name, i + 1, 40 + 60 * i);
     }
     struct lmk_collection *whole = scratch_create("whole.lmk", model, LMK_TIER_F16, NULL);
     scratch_index(whole, "u");
@@ -752,11 +750,8 @@ static void test_first(void **state)
     static const char *const names[] = {"order/a.txt", "order/b.txt", "order/c.txt"};
     static const char *const patterns[] = {"B.TXT", "*/b.txt", "/order/b"};
     struct lmk_index_report report;
-    for (size_t i = 0; i < 3; i++) {
-        char *prose = scratch_prose(20 + i, 400);
-        scratch_write_text(names[i], prose);
-        free(prose);
-    }
+    for (size_t i = 0; i < 3; i++)
+        scratch_write_prose(names[i], 20 + i, 400);
     for (size_t i = 0; i < 3; i++) {
         char name[32];
         snprintf(name, sizeof name, "first%zu.lmk", i);
@@ -778,17 +773,15 @@ static void test_first(void **state)
 static void test_limit(void **state)
 {
     (void)state;
-    char *prose = scratch_prose(20, 400);
     struct lmk_index_report report;
     const struct lmk_index_options none = {.seconds = 1e-9};
-    scratch_write_text("order/a.txt", prose);
+    scratch_write_prose("order/a.txt", 20, 400);
     assert_int_equal(index_books("limit.lmk", &none, &report), LMK_OK);
     assert_true(report.out_of_time);
     assert_int_equal(report.documents, 0);
     assert_int_equal(index_books("limit.lmk", NULL, &report), LMK_OK);
     assert_false(report.out_of_time);
     assert_true(report.documents > 0);
-    free(prose);
 }
 
 static time_t seconds_ahead;
@@ -842,10 +835,9 @@ static void test_segments_of_stopped_runs(void **state)
     (void)state;
     enum { BOOKS = 6 };
     for (uint64_t i = 0; i < BOOKS; i++) {
-        char name[32], *prose = scratch_prose(i + 40, 1200);
+        char name[32];
         snprintf(name, sizeof name, "shelf/%d.txt", (int)i);
-        scratch_write_text(name, prose);
-        free(prose);
+        scratch_write_prose(name, i + 40, 1200);
     }
     struct lmk_error error;
     struct lmk_info info = index_until("early.lmk", (struct landmarks_until){3, 0});
@@ -899,9 +891,7 @@ static void test_newest_first(void **state)
     const struct lmk_index_options stopping = {.progress = stop_after_one};
     struct lmk_index_report report;
     for (size_t i = 0; i < 4; i++) {
-        char *prose = scratch_prose(40 + i, 400);
-        scratch_write_text(names[i % 3], prose);
-        free(prose);
+        scratch_write_prose(names[i % 3], 40 + i, 400);
         if (i < 2) /* the third comes in the first run, and the first as another in the second */
             continue;
         assert_int_equal(index_books("newest.lmk", &stopping, &report), LMK_INTERRUPTED);

@@ -59,11 +59,11 @@ static void test_refusal(void **state)
 {
     (void)state;
     struct lmk_model *model = scratch_model("tiny-slot");
-    char *prose = scratch_prose(1, 1500), *path = scratch_path("book.txt");
+    char *path = scratch_path("book.txt");
     const char *paths[] = {path};
     struct lmk_error error;
     struct lmk_info info;
-    scratch_write_text("book.txt", prose);
+    scratch_write_prose("book.txt", 1, 1500);
     struct lmk_estimate expected = estimate_of("a.lmk", "book.txt", model);
     struct lmk_collection *collection = scratch_create("a.lmk", model, LMK_TIER_F16, NULL);
     free_bytes = expected.space.needed - expected.space.needed / 10;
@@ -79,7 +79,6 @@ static void test_refusal(void **state)
     assert_int_equal(estimate_of("a.lmk", "book.txt", model).documents, 0);
     lmk_collection_close(collection);
     lmk_model_close(model);
-    free(prose);
     free(path);
 }
 

@@ -30,12 +30,10 @@ static bool exists(const char *name)
 
 static void make_collection(const char *name)
 {
-    char *prose = scratch_prose(3, 4000);
-    scratch_write_text("books/one.txt", prose);
+    scratch_write_prose("books/one.txt", 3, 4000);
     struct lmk_collection *collection = scratch_create(name, tiny_model, LMK_TIER_F16, NULL);
     scratch_index(collection, "books");
     lmk_collection_close(collection);
-    free(prose);
 }
 
 static void compact(const char *name)

@@ -40,10 +40,8 @@ static int open_group(void **state)
     for (size_t i = 0; i < 2; i++) {
         char name[32];
         for (int book = 0; book < 3; book++) {
-            char *prose = scratch_prose((uint64_t)book + 1, 120 + 100 * (size_t)book);
             snprintf(name, sizeof name, "books%zu/%d.txt", i, book);
-            scratch_write_text(name, prose);
-            free(prose);
+            scratch_write_prose(name, (uint64_t)book + 1, 120 + 100 * (size_t)book);
         }
         models[i] = scratch_model(names[i]);
         collections[i] = scratch_create(names[i], models[i], LMK_TIER_F16, NULL);
@@ -303,9 +301,7 @@ static void test_without_keys(void **state)
 static void test_segments_of_heads(void **state)
 {
     (void)state;
-    char *prose = scratch_prose(9, 3000);
-    scratch_write_text("long/a.txt", prose);
-    free(prose);
+    scratch_write_prose("long/a.txt", 9, 3000);
     struct lmk_search_options options = lmk_search_defaults();
     struct lmk_results *scanned, *found;
     struct lmk_info info;

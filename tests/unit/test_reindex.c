@@ -43,13 +43,11 @@ enum { LONG = 2500, SHORTER = 500 };
  * that nothing but their names tells apart. */
 static void write_books(size_t words)
 {
-    char *prose = scratch_prose(11, words);
-    scratch_write_text("books/long.txt", prose);
-    free(prose);
+    scratch_write_prose("books/long.txt", 11, words);
     scratch_write("books/damaged.txt", "The end of it is no text: \xff\xfe", 28);
     char page[8192] = "<html><body>";
     for (int chapter = 1; chapter <= 5; chapter++) {
-        prose = scratch_prose((uint64_t)chapter, 20 + 40 * (unsigned)chapter);
+        char *prose = scratch_prose((uint64_t)chapter, 20 + 40 * (unsigned)chapter);
         snprintf(page + strlen(page), sizeof page - strlen(page), "<h2>Part %d</h2><p>%s</p>",
                  chapter, prose);
         free(prose);

@@ -80,9 +80,7 @@ static void check_interrupted(const char *name, size_t at)
 static void test_what_was_interrupted(void **state)
 {
     (void)state;
-    char *prose = scratch_prose(3, 20000);
-    scratch_write_text("books/one.txt", prose);
-    free(prose);
+    scratch_write_prose("books/one.txt", 3, 20000);
     check_interrupted("header.lmk", 8);
     check_interrupted("keys.lmk", 600);
 }
@@ -109,12 +107,12 @@ static void test_only_what_is_damaged(void **state)
     (void)state;
     struct lmk_error error;
     struct lmk_repair_report report;
-    char *prose = scratch_prose(4, 3000), *path = scratch_path("books");
+    char *path = scratch_path("books");
     const char *const paths[] = {path};
-    scratch_write_text("books/one.txt", prose);
+    scratch_write_prose("books/one.txt", 4, 3000);
     struct lmk_collection *collection = scratch_create("only.lmk", tiny_model, LMK_TIER_F16, NULL);
     must(index_books(collection, false, &error), &error);
-    scratch_write_text("books/two.txt", prose + 100);
+    scratch_write_prose("books/two.txt", 5, 3000);
     const struct lmk_index_options options = {.progress = stop_before_model};
     assert_int_equal(lmk_index(collection, paths, 1, &options, NULL, &error), LMK_INTERRUPTED);
     lmk_collection_close(collection);
@@ -126,7 +124,6 @@ static void test_only_what_is_damaged(void **state)
     assert_int_equal(state_of(collection, 1), DOCUMENT_READY);
     assert_int_equal(state_of(collection, 2), DOCUMENT_TEXT);
     lmk_collection_close(collection);
-    free(prose);
     free(path);
 }
 
