@@ -354,7 +354,8 @@ def reading(trainer, feed, tokenizer, batches):
         batch = trainer.upload(made)
         h, memory = trainer.model.run_documents(batch["rows"], batch["documents"], trainer.dtype)
         keys = trainer.model.landmark_keys(memory)
-        parts = trainer.read_loss(memory, keys, batch)
+        top_keys = trainer.model.offset_keys(memory[max(memory)]["k"])
+        parts = trainer.read_loss(memory, keys, top_keys, batch)
         parts.update(trainer.stream_loss(h, memory, keys, batch))
         for part, right in sums.items():
             good, asked, kind = parts.pop(part)

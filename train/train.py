@@ -90,9 +90,10 @@ class Trainer:
         """batch: of upload; aims [B', N, E], questions [P, E] of the teacher or None. -> (loss, {name: value})"""
         h, memory = self.model.run_documents(batch["rows"], batch["documents"], self.dtype, onward=self.running)
         keys = self.model.landmark_keys(memory)                                           # [B, N, L, G, D]
+        rotated = {layer: self.model.offset_keys(memory[layer]["k"]) for layer in self.shape.memory_layers}
         parts = {"language": self.language_loss(h, batch["rows"][self.running], batch["documents"][self.running])}
-        parts.update(self.find_loss(keys, memory, batch, aims, questions))
-        parts.update(self.read_loss(memory, keys, batch))
+        parts.update(self.find_loss(keys, rotated, batch, aims, questions))
+        parts.update(self.read_loss(memory, keys, rotated[max(rotated)], batch))
         if self.step.synthetic:
             parts.update(self.stream_loss(h, memory, keys, batch))
         settings = self.settings
@@ -112,7 +113,7 @@ class Trainer:
             total = total + self.token_loss(part, self.model.output_norm, self.model.output_matrix(), aim, self.shape.epsilon)
         return total / (target != losses.IGNORED).sum().clamp(min=1)
 
-    def find_loss(self, keys, memory, batch, aims, questions):
+    def find_loss(self, keys, rotated, batch, aims, questions):
         step = self.step
         row = torch.arange(step.prompt_rows, device=self.device)
         tokens = row < batch["prompt_length"][:, None]
@@ -132,12 +133,13 @@ class Trainer:
         out = losses.find_losses(scores.masked_fill(~filled, losses.NEVER), gold, batch["near"], teacher)
         out["drift"] = scores.mean((1, 2)).square().mean()
         out["size"] = by_part.square().mean()
-        out.update(self.attend_loss(queries, tokens, memory, batch, scores, teacher))
+        out.update(self.attend_loss(queries, tokens, rotated, batch, scores, teacher))
         return out
 
-    def attend_loss(self, queries, tokens, memory, batch, landmarks, teacher):
+    def attend_loss(self, queries, tokens, keys, batch, landmarks, teacher):
         """Re-ranking by exact attention: each prompt against the blocks of its own context and of the next one.
-        landmarks [P, B, N]: joint scores; teacher [P, B' * N ...] as in find_losses."""
+        keys {memory layer: [B, N, R, G, D]}, rotated; landmarks [P, B, N]: joint scores; teacher [P, B' * N ...] as in
+        find_losses."""
         step, shape = self.step, self.shape
         taught, contexts = step.natural + step.questions, len(batch["filled"])
         context = torch.arange(contexts, device=self.device)
@@ -145,8 +147,7 @@ class Trainer:
         far = self.model.far_queries(queries).to(self.dtype).unflatten(0, (contexts, -1))  # [B, P, T, L, H, D]
         scores = 0
         for index, layer in enumerate(shape.memory_layers):
-            k = self.model.offset_keys(memory[layer]["k"])                                # [B, N, R, G, D]
-            scores = scores + self.attention_scores(far[:, :, :, index], k[both].flatten(1, 2),
+            scores = scores + self.attention_scores(far[:, :, :, index], keys[layer][both].flatten(1, 2),
                                                     tokens.unflatten(0, (contexts, -1))).sum(3)
         find = batch["find"].unflatten(0, (contexts, -1))
         gold = torch.cat((find, torch.zeros_like(find)), 2).flatten(0, 1)
@@ -158,8 +159,9 @@ class Trainer:
         landmarks = landmarks.gather(1, both.repeat_interleave(step.prompts, 0)[:, :, None].expand(-1, -1, step.blocks))
         return losses.attend_losses(scores.flatten(0, 1), landmarks.flatten(1), gold, visible, teacher)
 
-    def read_loss(self, memory, keys, batch):
-        """Answers in pass 2, and the landmark scores where their tokens are predicted."""
+    def read_loss(self, memory, keys, top_keys, batch):
+        """Answers in pass 2, and the landmark scores where their tokens are predicted.
+        top_keys [B, N, R, G, D]: the top memory layer's, rotated."""
         step = self.step
         visible = batch["visible"].unflatten(0, (-1, step.prompts))
         h, read = self.model.run_prompts(batch["prompts"], memory, visible, self.dtype)
@@ -177,17 +179,18 @@ class Trainer:
             batch["visible"][:, None].expand(-1, step.answer, -1), copied & batch["read"].any(1)[:, None],
             self.settings.gate_temperature)
         return {"answer": answer, "gate": gate, "gate_by_head": mean, "gate_uniform": uniform,
-                "by_kind": (right, asked, batch["kind"]), **self.point_loss(read, memory, at, index, copied, visible, batch)}
+                "by_kind": (right, asked, batch["kind"]), **self.point_loss(read, top_keys, at, index, copied, visible, batch)}
 
-    def point_loss(self, read, memory, at, index, copied, visible, batch):
-        """at [P, A]: rows of the prompts that predict answer token `index` [A]; copied [P, A]: those that the context has."""
+    def point_loss(self, read, keys, at, index, copied, visible, batch):
+        """keys as top_keys of read_loss; at [P, A]: rows of the prompts that predict answer token `index` [A]; copied [P, A]:
+        those that the context has."""
         top, shape = max(self.shape.memory_layers), self.shape
         queries = read[top]["q"].gather(1, at[:, :, None, None].expand(-1, -1, shape.heads, shape.head_width))
         token = batch["points"][:, None] + index[:, None]                                           # [P, A, O]
         rows = torch.where(batch["points"][:, None] < 0, -1, token + token // shape.block_size)
         queries, at, rows, copied = (x.unflatten(0, (-1, self.step.prompts)) for x in (queries, at, rows, copied))
-        loss, right, counted = losses.point_losses(queries, self.model.offset_keys(memory[top]["k"]), at, rows, visible, copied,
-                                                   shape, self.settings.point_temperature)
+        loss, right, counted = losses.point_losses(queries, keys, at, rows, visible, copied, shape,
+                                                   self.settings.point_temperature)
         return {"point": loss, "point_by_kind": (right.flatten(0, 1), counted.flatten(0, 1), batch["kind"])}
 
     def gate_inputs(self, states, keys, at):
