@@ -136,6 +136,41 @@ static void test_many_gaps(void **state)
     check_share(count_below(places, half), (double)below / (double)runs.taken);
 }
 
+/* One place in STEP is taken: nearly every draw finds another gap, until most are known. Putting
+ * each in its order as it comes would take minutes. */
+enum { STEP = 200, SCATTERED = 1 << 18 };
+
+static enum lmk_status look_at_scattered(void *context, uint64_t place, struct gap *gap,
+                                         struct lmk_error *error)
+{
+    (void)error;
+    ++*(size_t *)context;
+    if (place % STEP == 0)
+        return LMK_OK;
+    *gap = (struct gap){place - place % STEP + 1, place - place % STEP + STEP};
+    return LMK_NOT_FOUND;
+}
+
+static void test_scattered_gaps(void **state)
+{
+    (void)state;
+    enum { DRAWS = 100000 };
+    const uint64_t end = (uint64_t)STEP * SCATTERED;
+    uint64_t *places = calloc(DRAWS, sizeof *places);
+    size_t count, looks = 0, half = 0;
+    struct lmk_error error;
+    assert_int_equal(sample_draw(look_at_scattered, &looks, end, DRAWS, places, &count, &error),
+                     LMK_OK);
+    assert_int_equal(count, DRAWS);
+    assert_true(looks < 4 * SCATTERED);
+    for (size_t i = 0; i < DRAWS; i++) {
+        assert_true(places[i] < end && places[i] % STEP == 0);
+        half += places[i] < end / 2;
+    }
+    assert_true(half > DRAWS * 49 / 100 && half < DRAWS * 51 / 100);
+    free(places);
+}
+
 /* No more than the sample takes: all of it, each once. */
 static void test_few(void **state)
 {
@@ -179,8 +214,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_gaps), cmocka_unit_test(test_wide_gaps),
-        cmocka_unit_test(test_many_gaps),    cmocka_unit_test(test_few),
-        cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_many_gaps),    cmocka_unit_test(test_scattered_gaps),
+        cmocka_unit_test(test_few),          cmocka_unit_test(test_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
