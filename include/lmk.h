@@ -137,9 +137,10 @@ LMK_API enum lmk_status lmk_collection_open(struct lmk_collection **collection, 
                                             struct lmk_error *error);
 LMK_API void lmk_collection_close(struct lmk_collection *collection); /* NULL is fine */
 
-/* How much of the FAISS indexes later searches look at: `effort` times the lists (nprobe) or the
- * candidates (efSearch) that were found to be enough when they were built; 1 is the default.
- * INFINITY: no index, every landmark is compared. LMK_USAGE: not a positive number. */
+/* How much later searches look at: `effort` times the blocks that are rescored of those that the
+ * FAISS indexes find by codes, or the lists (nprobe) or the candidates (efSearch) of other types,
+ * that are enough as a rule; 1 is the default. INFINITY: no index, every landmark is compared.
+ * LMK_USAGE: not a positive number. */
 LMK_API enum lmk_status lmk_set_effort(struct lmk_collection *collection, double effort,
                                        struct lmk_error *error);
 
@@ -448,8 +449,9 @@ struct lmk_results {
     struct lmk_timing timing;
     uint64_t documents_ready, documents; /* how much of the collection has landmarks */
     uint64_t documents_words;            /* how much has its words indexed; 0 in mode landmark */
-    uint64_t probes; /* lists that the FAISS indexes looked at (nprobe), or their efSearch, added
-                        up; 0: every landmark was compared */
+    uint64_t
+        probes; /* blocks found by codes that were rescored, lists that the FAISS indexes looked
+                   at (nprobe), or their efSearch, added up; 0: every landmark was compared */
     size_t candidate_count, heads;    /* with features: blocks ranked; memory layers x heads */
     struct lmk_candidate *candidates; /* best first */
     float *candidate_heads;           /* what their `heads` point into */

@@ -22,7 +22,7 @@ struct lmk_collection {
     struct segments *segments; /* opened by the first query, NULL before */
     struct lexical *lexical;   /* the same */
     double effort;             /* of landmarks_search; INFINITY: compare every landmark */
-    uint64_t probes;           /* what landmarks_probes gave in the last search, added up */
+    uint64_t probes;           /* of the last search, as struct lmk_results has it */
     int lock;                  /* descriptor of writer.lock, -1 when read-only */
     char fingerprint[2 * HASH128_BYTES + 1];
 };

@@ -204,7 +204,7 @@ static double bytes_of(const struct sums *sums, const struct store_settings *set
 {
     size_t width = (size_t)settings->memory_layers * settings->kv_heads * settings->head_width;
     return sums->blocks * ((double)store_block_bytes(settings, tier) +
-                           landmarks_vector_bytes((uint64_t)sums->blocks, width)) +
+                           landmarks_vector_bytes((size_t)sums->blocks, width)) +
            sums->tokens * TEXT_BYTES_OF_TOKEN + sums->text_bytes * WORDS_BYTES_OF_TEXT_BYTE +
            sums->documents * BYTES_OF_DOCUMENT;
 }

@@ -1,5 +1,6 @@
 #include "index/landmarks.h"
 
+#include "index/calibration.h"
 #include "src/base/directory.h"
 #include "src/base/mapped_file.h"
 #include "src/base/random.h"
@@ -28,6 +29,10 @@
 #define EXACT_VECTORS 50000
 #define EXACT_FACTORY "IVF1,Flat"
 
+/* Beyond, a code of 4 bits for each part of a vector: FAISS computes the scores of 200,000 vectors
+ * of 256 coordinates in a millisecond from their codes, which it reads into memory. */
+#define CODED_FACTORY "IDMap,PQ%zux4fs"
+
 /* What FAISS takes for memory-mapped reading; its header's FAISS_IO_FLAG_MMAP, 1, loads the file
  * instead. */
 #define MAP_FLAG 0x646f0008
@@ -38,15 +43,16 @@ enum {
     LEAST_TRAINING = 10240,   /* enough for the 256 centroids of product quantisation */
     MOST_TRAINING = 65536,    /* where there are no lists */
     ADDED_AT_ONCE = 65536,    /* vectors; FAISS copies them now and then */
-    CALIBRATION_QUERIES = 48, /* of each of two kinds */
-    CALIBRATION_BEST = 10,
+    MOST_PARTS = 256,         /* a score of so many still fits into FAISS's 16 bits */
     LEAST_EF_SEARCH = 128,    /* HNSW32: recall@10 .998 with 1 M vectors */
     LARGEST_NUMBER = 1 << 20, /* in a factory string; a segment has no more vectors than that */
 };
 
-/* Recall@10 of the calibration queries, of the worse kind, that decides how many lists are looked
- * at. */
-static const double calibration_recall = 0.995;
+/* The share of the ten best that is to be found, of the worse kind of calibration queries: by lists
+ * among twice as many, as rescoring with the true keys puts right what quantisation puts just
+ * behind the ten; by codes among those that a search scores. */
+static const double least_recall_of_lists = 0.995, least_recall_of_codes = 0.98;
+enum { LISTS_ASKED = 2 * CALIBRATION_BEST };
 
 struct landmark_segment {
     FaissIndex *index;
@@ -56,29 +62,51 @@ struct landmark_segment {
     char *path;
 };
 
-void landmarks_default_factory(uint64_t count, char factory[64])
+/* ---- types */
+
+static void lists_factory(size_t count, char factory[64])
+{
+    snprintf(factory, 64, "IVF%.0f,SQ8", LISTS_PER_ROOT * sqrt((double)count));
+}
+
+/* Parts of a vector that get a code each, 0: it cannot be divided so. */
+static size_t code_parts(size_t dimension)
+{
+    size_t parts = dimension / 2 < MOST_PARTS ? dimension / 2 : MOST_PARTS;
+    return parts && dimension % parts == 0 ? parts : 0;
+}
+
+void landmarks_default_factory(size_t count, size_t dimension, char factory[64])
 {
     if (count <= EXACT_VECTORS)
         snprintf(factory, 64, EXACT_FACTORY);
+    else if (code_parts(dimension))
+        snprintf(factory, 64, CODED_FACTORY, code_parts(dimension));
     else
-        snprintf(factory, 64, "IVF%.0f,SQ8", LISTS_PER_ROOT * sqrt((double)count));
+        lists_factory(count, factory);
 }
 
-double landmarks_vector_bytes(uint64_t count, size_t dimension)
+bool landmarks_coded(const char *factory)
+{
+    char same[64];
+    size_t parts;
+    if (sscanf(factory, CODED_FACTORY, &parts) != 1)
+        return false;
+    snprintf(same, sizeof same, CODED_FACTORY, parts);
+    return !strcmp(factory, same);
+}
+
+double landmarks_vector_bytes(size_t count, size_t dimension)
 {
     const double id = sizeof(idx_t), exact = (double)(dimension * sizeof(float));
-    return count <= EXACT_VECTORS
-               ? id + exact
-               : id + (double)dimension + exact * LISTS_PER_ROOT / sqrt((double)count);
+    if (count <= EXACT_VECTORS)
+        return id + exact;
+    if (code_parts(dimension))
+        return id + (double)code_parts(dimension) / 2;
+    return id + (double)dimension + exact * LISTS_PER_ROOT / sqrt((double)count);
 }
 
 /* ---- building */
-
-struct vector_set {
-    const float *vectors; /* [count][dimension] */
-    const uint64_t *ids;  /* [count] */
-    size_t count, dimension;
-};
 
 /* FAISS's last error without what is for its own developers: "Error in FUNCTION at FILE:LINE: " and
  * the condition that failed. */
@@ -217,155 +245,47 @@ static enum lmk_status add(FaissIndex *index, const struct vector_set *set, cons
     return LMK_OK;
 }
 
-/* ---- choosing the number of lists that a search looks at
+/* ---- what a search finds */
 
- * What recall a number of lists gives depends on the vectors, so it is measured on them when the
- index is built. */
-
-struct best {
-    idx_t ids[CALIBRATION_BEST];
-    float scores[CALIBRATION_BEST];
-    size_t count;
-};
-
-static void best_insert(struct best *best, idx_t id, float score)
+/* The share of the truly best for one kind of queries that an index gives among `asked`. */
+static double measure_recall(const FaissIndex *index, const struct calibration *calibration,
+                             size_t kind, size_t asked)
 {
-    if (best->count == CALIBRATION_BEST && score <= best->scores[CALIBRATION_BEST - 1])
-        return;
-    size_t at = best->count < CALIBRATION_BEST ? best->count++ : CALIBRATION_BEST - 1;
-    for (; at > 0 && best->scores[at - 1] < score; at--) {
-        best->scores[at] = best->scores[at - 1];
-        best->ids[at] = best->ids[at - 1];
-    }
-    best->scores[at] = score;
-    best->ids[at] = id;
-}
-
-static float inner_product(const float *a, const float *b, size_t count)
-{
-    float sums[8] = {0};
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8)
-        for (size_t j = 0; j < 8; j++)
-            sums[j] += a[i + j] * b[i + j];
-    float sum = 0;
-    for (; i < count; i++)
-        sum += a[i] * b[i];
-    for (size_t j = 0; j < 8; j++)
-        sum += sums[j];
-    return sum;
-}
-
-static void exact_search(const struct vector_set *set, const float *query, struct best *best)
-{
-    *best = (struct best){0};
-    for (size_t i = 0; i < set->count; i++)
-        best_insert(best, (idx_t)set->ids[i],
-                    inner_product(query, set->vectors + i * set->dimension, set->dimension));
-}
-
-/* Near to much of the set: the sum of two of its vectors. */
-static void near_query(const struct vector_set *set, uint64_t *state, float *query)
-{
-    const float *one = set->vectors + (size_t)(draw_next(state) % set->count) * set->dimension;
-    const float *other = set->vectors + (size_t)(draw_next(state) % set->count) * set->dimension;
-    for (size_t i = 0; i < set->dimension; i++)
-        query[i] = one[i] + other[i];
-}
-
-/* A direction that has nothing to do with how the set is clustered, as the part that all questions
- * share: the sum of many vectors of the set, each coordinate from other ones. */
-static void far_query(const struct vector_set *set, uint64_t *state, float *query)
-{
-    for (size_t i = 0; i < set->dimension; i++) {
-        query[i] = 0;
-        for (int j = 0; j < 4; j++)
-            query[i] += set->vectors[(size_t)(draw_next(state) % set->count) * set->dimension + i];
-    }
-}
-
-/* Queries of one kind, with the best of each by a scan of all vectors. */
-struct calibration {
-    const struct vector_set *set;
-    float *queries; /* [CALIBRATION_QUERIES][dimension] */
-    struct best truth[CALIBRATION_QUERIES];
-};
-
-static bool calibration_init(struct calibration *calibration, const struct vector_set *set,
-                             void (*make)(const struct vector_set *, uint64_t *, float *))
-{
-    uint64_t state = 2;
-    calibration->set = set;
-    calibration->queries = malloc(CALIBRATION_QUERIES * set->dimension * sizeof(float));
-    if (!calibration->queries)
-        return false;
-    for (size_t q = 0; q < CALIBRATION_QUERIES; q++)
-        make(set, &state, calibration->queries + q * set->dimension);
-#pragma omp parallel for
-    for (size_t q = 0; q < CALIBRATION_QUERIES; q++)
-        exact_search(set, calibration->queries + q * set->dimension, &calibration->truth[q]);
-    return true;
-}
-
-static size_t count_found(const struct best *truth, const idx_t *labels, size_t label_count)
-{
-    size_t found = 0;
-    for (size_t i = 0; i < truth->count; i++)
-        for (size_t j = 0; j < label_count; j++)
-            if (labels[j] == truth->ids[i]) {
-                found++;
-                break;
-            }
-    return found;
-}
-
-/* The share of the truly best that the index finds, in twice their number: rescoring with the true
- * keys puts right what quantisation puts just behind the ten. */
-static double measure_recall(const FaissIndex *index, const struct calibration *calibration)
-{
-    enum { ASKED = 2 * CALIBRATION_BEST };
+    idx_t labels[LANDMARKS_SCORED];
+    float scores[LANDMARKS_SCORED];
     size_t found = 0, wanted = 0;
     for (size_t q = 0; q < CALIBRATION_QUERIES; q++) {
-        idx_t labels[ASKED];
-        float scores[ASKED];
-        const float *query = calibration->queries + q * calibration->set->dimension;
-        if (faiss_Index_search(index, 1, query, ASKED, scores, labels))
+        size_t best;
+        if (faiss_Index_search(index, 1, calibration_query(calibration, kind, q), (idx_t)asked,
+                               scores, labels))
             return 0;
-        wanted += calibration->truth[q].count;
-        found += count_found(&calibration->truth[q], labels, ASKED);
+        found += calibration_found(calibration, kind, q, labels, asked, &best);
+        wanted += best;
     }
     return (double)found / (double)wanted;
 }
 
 /* Raises the number of lists looked at until the recall is reached. The number is kept in the index
  * file. */
-static void raise_probes(FaissIndex *index, FaissIndexIVF *lists,
-                         const struct calibration *calibration)
+static void choose_probes(FaissIndex *index, FaissIndexIVF *lists,
+                          const struct calibration *calibration)
 {
-    size_t most = faiss_IndexIVF_nlist(lists), probes = faiss_IndexIVF_nprobe(lists);
-    while (probes < most && measure_recall(index, calibration) < calibration_recall) {
-        probes += probes / 2 + 1;
-        faiss_IndexIVF_set_nprobe(lists, probes < most ? probes : most);
-    }
+    size_t most = faiss_IndexIVF_nlist(lists), probes = most / 64 + 1;
+    faiss_IndexIVF_set_nprobe(lists, probes);
+    for (size_t kind = 0; kind < CALIBRATION_KINDS; kind++)
+        while (probes < most &&
+               measure_recall(index, calibration, kind, LISTS_ASKED) < least_recall_of_lists) {
+            probes += probes / 2 + 1;
+            faiss_IndexIVF_set_nprobe(lists, probes < most ? probes : most);
+        }
 }
 
-static enum lmk_status calibrate(FaissIndex *index, const struct vector_set *set,
-                                 struct lmk_error *error)
+static bool codes_suffice(const FaissIndex *index, const struct calibration *calibration)
 {
-    static void (*const kinds[])(const struct vector_set *, uint64_t *, float *) = {near_query,
-                                                                                    far_query};
-    FaissIndexIVF *lists = lists_to_choose(index);
-    if (!lists || set->count == 0)
-        return LMK_OK;
-    faiss_IndexIVF_set_nprobe(lists, faiss_IndexIVF_nlist(lists) / 64 + 1);
-    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
-        struct calibration calibration;
-        if (!calibration_init(&calibration, set, kinds[kind]))
-            return error_memory(error, CALIBRATION_QUERIES * set->dimension * sizeof(float));
-        raise_probes(index, lists, &calibration);
-        free(calibration.queries);
-    }
-    return LMK_OK;
+    for (size_t kind = 0; kind < CALIBRATION_KINDS; kind++)
+        if (measure_recall(index, calibration, kind, LANDMARKS_SCORED) < least_recall_of_codes)
+            return false;
+    return true;
 }
 
 /* ---- files */
@@ -434,21 +354,76 @@ static enum lmk_status write_whole(const FaissIndex *index, const char *path, ui
     return status;
 }
 
-enum lmk_status landmarks_build(const char *path, const char *factory, const float *vectors,
+static enum lmk_status make_index(FaissIndex **index, const char *factory,
+                                  const struct vector_set *set, struct lmk_error *error)
+{
+    if (faiss_index_factory(index, (int)set->dimension, factory, METRIC_INNER_PRODUCT)) {
+        *index = NULL;
+        return refused(factory, faiss_reason(), error);
+    }
+    enum lmk_status status = train(*index, set, factory, error);
+    return status ? status : add(*index, set, factory, error);
+}
+
+/* NULL, where codes lose too much of these vectors. */
+static enum lmk_status choose_codes(FaissIndex **index, const char *factory,
+                                    const struct vector_set *set, struct calibration **calibration,
+                                    struct lmk_error *error)
+{
+    enum lmk_status status = make_index(index, factory, set, error);
+    if (!status)
+        status = calibration_open(calibration, set, error);
+    if (!status && !codes_suffice(*index, *calibration)) {
+        faiss_Index_free(*index);
+        *index = NULL;
+    }
+    return status;
+}
+
+/* Any type but codes. `calibration` is opened where it is wanted and is not yet. */
+static enum lmk_status make_centred(FaissIndex **index, const char *factory,
+                                    const struct vector_set *set, struct calibration **calibration,
+                                    struct lmk_error *error)
+{
+    vector_set_centre(set);
+    enum lmk_status status = make_index(index, factory, set, error);
+    FaissIndexIVF *lists = status || !set->count ? NULL : lists_to_choose(*index);
+    if (lists && !*calibration)
+        status = calibration_open(calibration, set, error);
+    if (lists && !status)
+        choose_probes(*index, lists, *calibration);
+    return status;
+}
+
+/* `factory` becomes the type of the index; empty: it is chosen. */
+static enum lmk_status choose_index(FaissIndex **index, char factory[64],
+                                    const struct vector_set *set, struct calibration **calibration,
+                                    struct lmk_error *error)
+{
+    bool chosen = !factory[0];
+    if (chosen)
+        landmarks_default_factory(set->count, set->dimension, factory);
+    if (landmarks_coded(factory)) {
+        enum lmk_status status = chosen ? choose_codes(index, factory, set, calibration, error)
+                                        : make_index(index, factory, set, error);
+        if (status || *index)
+            return status;
+        lists_factory(set->count, factory);
+    }
+    return make_centred(index, factory, set, calibration, error);
+}
+
+enum lmk_status landmarks_build(const char *path, char factory[64], float *vectors,
                                 const uint64_t *ids, size_t count, size_t dimension, uint64_t *size,
                                 unsigned char hash[HASH128_BYTES], struct lmk_error *error)
 {
     const struct vector_set set = {vectors, ids, count, dimension};
+    struct calibration *calibration = NULL;
     FaissIndex *index = NULL;
-    if (faiss_index_factory(&index, (int)dimension, factory, METRIC_INNER_PRODUCT))
-        return refused(factory, faiss_reason(), error);
-    enum lmk_status status = train(index, &set, factory, error);
-    if (!status)
-        status = add(index, &set, factory, error);
-    if (!status)
-        status = calibrate(index, &set, error);
+    enum lmk_status status = choose_index(&index, factory, &set, &calibration, error);
     if (!status)
         status = write_whole(index, path, size, hash, error);
+    calibration_close(calibration);
     faiss_Index_free(index);
     return status;
 }

@@ -8,12 +8,18 @@
 #include "src/base/error.h"
 #include "src/base/hash.h"
 
-/* The factory string used for `count` vectors when the user names none: exact for small
- * collections, then IVF with 8-bit scalar quantisation. */
-void landmarks_default_factory(uint64_t count, char factory[64]);
+/* The factory string for `count` vectors where the user names none: exact for small collections,
+ * then 4-bit codes; for a dimension that these do not fit, IVF with 8-bit scalar quantisation. */
+void landmarks_default_factory(size_t count, size_t dimension, char factory[64]);
+
+/* True for codes ("IDMap,PQ...x4fs"). Their scores are near to those of the vectors, so that those
+ * of several segments compare; the best ten are found among LANDMARKS_SCORED that codes give, to be
+ * scored by the vectors themselves. */
+bool landmarks_coded(const char *factory);
+enum { LANDMARKS_SCORED = 2000 };
 
 /* Bytes that one of `count` vectors takes in such an index. */
-double landmarks_vector_bytes(uint64_t count, size_t dimension);
+double landmarks_vector_bytes(size_t count, size_t dimension);
 
 /* A factory string that the user names, in the form that landmarks_build takes: "IDMap," is put
  * before a type that keeps no ids of its own. LMK_USAGE: FAISS does not take it for vectors of this
@@ -23,9 +29,12 @@ enum lmk_status landmarks_factory(const char *wanted, size_t dimension, char fac
                                   struct lmk_error *error);
 
 /* Builds an index over vectors [count][dimension] with the given ids and writes it to `path`: whole
- * to a temporary name beside it, fsync, renamed, directory synced. Gives size and XXH3-128 of the
- * file. Errors: LMK_USAGE (a factory string that FAISS does not take), LMK_IO, LMK_MEMORY. */
-enum lmk_status landmarks_build(const char *path, const char *factory, const float *vectors,
+ * to a temporary name beside it, fsync, renamed, directory synced. An empty `factory` is chosen and
+ * given back: the default one, and where its codes find too little of the best of these vectors,
+ * IVF with 8-bit scalar quantisation. But for codes, the vectors' mean is taken from them, in
+ * place, so that scores are less by a constant. Gives size and XXH3-128 of the file. Errors:
+ * LMK_USAGE (a factory string that FAISS does not take), LMK_IO, LMK_MEMORY. */
+enum lmk_status landmarks_build(const char *path, char factory[64], float *vectors,
                                 const uint64_t *ids, size_t count, size_t dimension, uint64_t *size,
                                 unsigned char hash[HASH128_BYTES], struct lmk_error *error);
 
@@ -51,7 +60,7 @@ enum lmk_status landmarks_search(struct landmark_segment *segment, const float *
                                  size_t *found, struct lmk_error *error);
 
 /* What the last search looked at: lists (nprobe), or candidates of HNSW (efSearch); 0: every
- * vector. */
+ * vector, or its code. */
 uint64_t landmarks_probes(const struct landmark_segment *segment);
 
 /* The version of FAISS; valid for ever. */

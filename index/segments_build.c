@@ -30,19 +30,6 @@ static enum lmk_status gather(void *context, uint64_t block, const float *key,
     return status ? status : buffer_append(&gathering->ids, &block, sizeof block, error);
 }
 
-/* Joint scores share a large common part. Taking the mean away changes no order within a segment,
- * and leaves what quantisation and clustering are for: the differences. */
-static void subtract_mean(float *vectors, size_t count, size_t width)
-{
-    for (size_t i = 0; i < width; i++) {
-        double sum = 0;
-        for (size_t row = 0; row < count; row++)
-            sum += vectors[row * width + i];
-        for (size_t row = 0; row < count; row++)
-            vectors[row * width + i] -= (float)(sum / (double)count);
-    }
-}
-
 static struct segment_record new_segment(uint32_t part, const struct stretch *stretch,
                                          uint64_t batches)
 {
@@ -78,16 +65,11 @@ static enum lmk_status write_segment(struct lmk_collection *collection, struct s
     record->vector_count = gathering.ids.size / sizeof(uint64_t);
     if (!status && record->vector_count) {
         char *path = segment_path(collection, record->name);
-        if (ann[0])
-            snprintf(record->factory, sizeof record->factory, "%s", ann);
-        else
-            landmarks_default_factory(record->vector_count, record->factory);
-        subtract_mean((float *)gathering.vectors.data, record->vector_count, width);
-        status = !path
-                     ? error_memory(error, sizeof record->name)
-                     : landmarks_build(path, record->factory, (const float *)gathering.vectors.data,
-                                       (const uint64_t *)gathering.ids.data, record->vector_count,
-                                       width, &record->size, record->hash, error);
+        snprintf(record->factory, sizeof record->factory, "%s", ann);
+        status = !path ? error_memory(error, sizeof record->name)
+                       : landmarks_build(path, record->factory, (float *)gathering.vectors.data,
+                                         (const uint64_t *)gathering.ids.data, record->vector_count,
+                                         width, &record->size, record->hash, error);
         free(path);
     }
     free(gathering.scratch);
@@ -109,10 +91,8 @@ static enum lmk_status remove_stale_files(struct lmk_collection *collection,
     char *folder = collection_join(collection->directory, "landmarks");
     DIR *directory = status || !folder ? NULL : opendir(folder);
     for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        bool named = entry->d_name[0] == '.';
-        for (size_t i = 0; !named && i < list.size / sizeof *records; i++)
-            named = !strcmp(records[i].name, entry->d_name);
-        if (!named)
+        if (entry->d_name[0] != '.' &&
+            !segment_is_named(entry->d_name, records, list.size / sizeof *records))
             unlinkat(dirfd(directory), entry->d_name, 0);
     }
     if (directory)
@@ -185,7 +165,7 @@ static enum lmk_status build_part(struct lmk_collection *collection, struct stor
     struct store_counts counts;
     enum lmk_status status = remove_stale_files(collection, view, error);
     if (status || (status = store_counts(view, &counts, error)) ||
-        (status = segments_list(view, part, list, error)) ||
+        (status = segments_list(collection, view, part, list, error)) ||
         (status = forget_gone(collection, view, list, error)) ||
         (status = segments_plan(view, (const struct segment_record *)(const void *)list->data,
                                 list->size / sizeof(struct segment_record), stretches, error)))

@@ -1,6 +1,7 @@
 /* What the files of the landmark segments share.
  *
- *   segments.c         listing, opening, searching, checking
+ *   segments.c         listing, opening, checking
+ *   segments_search.c  searching
  *   segments_plan.c    over which blocks segments are built
  *   segments_build.c   building them
  */
@@ -14,9 +15,18 @@
 size_t segment_part_width(const struct model_shape *shape, uint32_t part);
 size_t segment_part_start(const struct model_shape *shape, uint32_t part);
 
-/* Appends the segments of one part (struct segment_record) to `list`, in order of their blocks. */
-enum lmk_status segments_list(struct store_view *view, uint32_t part, struct buffer *list,
-                              struct lmk_error *error);
+/* Appends the segments of one part (struct segment_record) to `list`, in order of their blocks.
+ * Indexes that are open, but that the view does not name, are closed. */
+enum lmk_status segments_list(struct lmk_collection *collection, struct store_view *view,
+                              uint32_t part, struct buffer *list, struct lmk_error *error);
+
+/* The index of a record, opened at its first use; open until a view that does not name it is
+ * listed. */
+enum lmk_status segment_find(struct lmk_collection *collection, const struct segment_record *record,
+                             struct landmark_segment **index, struct lmk_error *error);
+
+/* True where one of the records has the name. */
+bool segment_is_named(const char *name, const struct segment_record *records, size_t count);
 
 /* False if none of the segment's blocks has a landmark any more. */
 bool segment_lives(struct store_view *view, const struct segment_record *record);

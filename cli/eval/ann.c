@@ -132,7 +132,9 @@ static void print_table(const struct evaluation *evaluation)
         printf(" %10.3f %10.3f %10.3f %12.2f%s\n", result->recall[0], result->recall[1],
                result->recall[2], result->median, efforts[e] == 1 ? "  <- used" : "");
     }
-    puts("\nLooked at: lists (nprobe) of all segments, or candidates of HNSW (efSearch).");
+    puts("\nLooked at, all segments together: blocks found by their codes and rescored with the "
+         "stored "
+         "keys,\nlists of an IVF index (nprobe), or candidates of HNSW (efSearch).");
 }
 
 static enum lmk_status print_json(const struct evaluation *evaluation, struct lmk_error *error)

@@ -29,7 +29,7 @@ const char *__lsan_default_suppressions(void)
 struct set {
     size_t count, dimension;
     float *vectors;
-    uint64_t ids[MOST];
+    uint64_t *ids;
 };
 
 /* Around `clusters` middles, 0: around none. */
@@ -38,7 +38,8 @@ static void set_make(struct set *set, size_t count, size_t dimension, size_t clu
 {
     struct random_source source = {seed};
     float *middles = random_normals(&source, (clusters + 1) * dimension, 1);
-    *set = (struct set){count, dimension, random_normals(&source, (count + 1) * dimension, 1), {0}};
+    *set = (struct set){count, dimension, random_normals(&source, (count + 1) * dimension, 1),
+                        malloc((count + 1) * sizeof(uint64_t))};
     for (size_t i = 0; i < count; i++) {
         const float *middle =
             middles + (clusters ? random_below(&source, (uint32_t)clusters) : 0) * dimension;
@@ -52,6 +53,7 @@ static void set_make(struct set *set, size_t count, size_t dimension, size_t clu
 static void set_free(struct set *set)
 {
     free(set->vectors);
+    free(set->ids);
 }
 
 struct hit {
@@ -83,18 +85,20 @@ static void rank(const struct set *set, const float *query, struct hit *ranked)
 /* An index file that was built and opened. */
 struct built {
     struct landmark_segment *segment;
-    char *path;
+    char *path, factory[64];
     uint64_t size;
     unsigned char hash[HASH128_BYTES];
 };
 
 static void build(struct built *built, const struct set *set, const char *wanted)
 {
-    char factory[64];
+    char *factory = built->factory;
     struct lmk_error error;
     struct stat information;
     built->path = scratch_path("built.faiss");
-    must(landmarks_factory(wanted, set->dimension, factory, &error), &error);
+    factory[0] = 0;
+    if (wanted[0])
+        must(landmarks_factory(wanted, set->dimension, factory, &error), &error);
     must(landmarks_build(built->path, factory, set->vectors, set->ids, set->count, set->dimension,
                          &built->size, built->hash, &error),
          &error);
@@ -266,16 +270,147 @@ static void test_default_factory(void **state)
 {
     (void)state;
     char factory[64], again[64];
-    landmarks_default_factory(1, factory);
-    assert_string_equal(factory, "IVF1,Flat");
-    landmarks_default_factory(50000, factory);
-    assert_string_equal(factory, "IVF1,Flat");
-    landmarks_default_factory(250000, factory);
-    assert_string_equal(factory, "IVF2000,SQ8");
-    landmarks_default_factory(1000000, factory);
-    assert_string_equal(factory, "IVF4000,SQ8");
-    assert_int_equal(landmarks_factory(factory, 512, again, NULL), LMK_OK);
-    assert_string_equal(again, factory);
+    static const struct {
+        size_t count, dimension;
+        const char *factory;
+        double bytes; /* a vector */
+    } kinds[] = {
+        {1, 256, "IVF1,Flat", 1032},
+        {50000, 256, "IVF1,Flat", 1032},
+        {250000, 256, "IDMap,PQ128x4fs", 72},
+        {1000000, 64, "IDMap,PQ32x4fs", 24},
+        {1000000, 2, "IDMap,PQ1x4fs", 8.5},
+        {250000, 1024, "IDMap,PQ256x4fs", 136}, /* more parts would overflow FAISS's sums */
+        {250000, 515, "IVF2000,SQ8", 8 + 515 + 16.48},
+        {1000000, 63, "IVF4000,SQ8", 8 + 63 + 1.008},
+        {1000000, 1, "IVF4000,SQ8", 8 + 1 + 0.016},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        landmarks_default_factory(kinds[i].count, kinds[i].dimension, factory);
+        assert_string_equal(factory, kinds[i].factory);
+        assert_int_equal(landmarks_factory(factory, kinds[i].dimension, again, NULL), LMK_OK);
+        assert_string_equal(again, factory);
+        assert_true(landmarks_coded(factory) == !strncmp(factory, "IDMap", 5));
+        assert_true(fabs(landmarks_vector_bytes(kinds[i].count, kinds[i].dimension) -
+                         kinds[i].bytes) < 1e-9);
+    }
+    static const char *const others[] = {"",
+                                         "IDMap,Flat",
+                                         "IDMap,PQ16",
+                                         "IDMap,IVF64,PQ16x4fs",
+                                         "IDMap,PQ16x4fsr",
+                                         "IDMap2,PQ16x4fs"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(landmarks_coded(others[i]));
+}
+
+/* ---- what is chosen for many vectors */
+
+/* A set that is too large for an exact index. */
+enum { MANY = 60000, WIDTH = 16, QUERIES = 40, BEST = 10 };
+
+static void many_make(struct set *set, size_t dimension, float spread, uint64_t seed)
+{
+    struct random_source source = {seed};
+    float *common = random_normals(&source, dimension, 10);
+    set->count = MANY;
+    set->dimension = dimension;
+    set->vectors = random_normals(&source, MANY * dimension, spread);
+    set->ids = malloc(MANY * sizeof *set->ids);
+    for (size_t i = 0; i < MANY; i++)
+        set->ids[i] = 70 + 2 * i;
+    for (size_t i = 0; i < MANY * dimension; i++)
+        set->vectors[i] += common[i % dimension];
+    free(common);
+}
+
+/* The share of the ten best that are among the `asked` found, and the largest difference of the
+ * index's scores from those of the vectors. */
+static double recall_of_many(struct landmark_segment *segment, const struct set *set, size_t asked,
+                             double *apart)
+{
+    struct hit *ranked = malloc(MANY * sizeof *ranked);
+    uint64_t *ids = malloc(asked * sizeof *ids);
+    float *scores = malloc(asked * sizeof *scores);
+    struct random_source source = {31};
+    size_t hits = 0, found;
+    struct lmk_error error;
+    *apart = 0;
+    for (size_t q = 0; q < QUERIES; q++) {
+        float *query = random_normals(&source, set->dimension, 1);
+        rank(set, query, ranked);
+        must(landmarks_search(segment, query, asked, 1, ids, scores, &found, &error), &error);
+        assert_int_equal(found, asked);
+        for (size_t i = 0; i < found; i++) {
+            double score = score_of(set, (size_t)(ids[i] - 70) / 2, query);
+            *apart = fmax(*apart, fabs(score - (double)scores[i]));
+            for (size_t j = 0; j < BEST; j++)
+                hits += ranked[j].id == ids[i];
+        }
+        free(query);
+    }
+    free(ranked);
+    free(ids);
+    free(scores);
+    return (double)hits / (QUERIES * BEST);
+}
+
+/* Where nothing else is wanted, codes: their scores are those of the vectors, with what all of them
+ * share, but for what rounding takes. */
+static void test_codes(void **state)
+{
+    (void)state;
+    struct set set;
+    struct built built;
+    double apart;
+    many_make(&set, WIDTH, 1, 21);
+    build(&built, &set, "");
+    assert_string_equal(built.factory, "IDMap,PQ8x4fs");
+    assert_true(recall_of_many(built.segment, &set, LANDMARKS_SCORED, &apart) > 0.99);
+    assert_true(apart < 20); /* and that part alone makes scores of up to 100 */
+    assert_true(recall_of_many(built.segment, &set, 2 * BEST, &apart) < 0.8);
+    assert_int_equal(landmarks_probes(built.segment), 0);
+    release(&built);
+    set_free(&set);
+}
+
+/* Sixteen codes for a pair of coordinates tell clusters apart, but not what lies in one. */
+static void test_codes_that_lose(void **state)
+{
+    (void)state;
+    struct set set;
+    struct built built;
+    struct random_source source = {22};
+    double apart;
+    many_make(&set, WIDTH, 1, 23);
+    float *middles = random_normals(&source, 50 * WIDTH, 10);
+    for (size_t i = 0; i < MANY * WIDTH; i++)
+        set.vectors[i] += middles[i % (50 * WIDTH)];
+    build(&built, &set, "");
+    assert_string_equal(built.factory, "IVF980,SQ8");
+    assert_true(recall_of_many(built.segment, &set, 2 * BEST, &apart) > 0.98);
+    release(&built);
+    /* The user's own word counts. */
+    build(&built, &set, "PQ8x4fs");
+    assert_string_equal(built.factory, "IDMap,PQ8x4fs");
+    release(&built);
+    free(middles);
+    set_free(&set);
+}
+
+/* Codes are for pairs of coordinates. */
+static void test_odd_width(void **state)
+{
+    (void)state;
+    struct set set;
+    struct built built;
+    double apart;
+    many_make(&set, 7, 1, 24);
+    build(&built, &set, "");
+    assert_string_equal(built.factory, "IVF980,SQ8");
+    assert_true(recall_of_many(built.segment, &set, 2 * BEST, &apart) > 0.98);
+    release(&built);
+    set_free(&set);
 }
 
 /* ---- factory strings */
@@ -338,17 +473,17 @@ static void test_failed_builds(void **state)
     unsigned char hash[HASH128_BYTES];
     set_make(&set, 100, 16, 0, 9);
     char *path = scratch_path("failed.faiss"), *nowhere = scratch_path("none/failed.faiss");
-    assert_int_equal(landmarks_build(path, "IDMap,PCA64,Flat", set.vectors, set.ids, 100, 16, &size,
-                                     hash, &error),
+    assert_int_equal(landmarks_build(path, (char[64]){"IDMap,PCA64,Flat"}, set.vectors, set.ids,
+                                     100, 16, &size, hash, &error),
                      LMK_USAGE);
     assert_non_null(strstr(error.message, "PCA64"));
     assert_null(strstr(error.message, ".cpp"));
-    assert_int_equal(
-        landmarks_build(path, "Flat", set.vectors, set.ids, 100, 16, &size, hash, &error),
-        LMK_USAGE);
-    assert_int_equal(
-        landmarks_build(nowhere, "IDMap,Flat", set.vectors, set.ids, 100, 16, &size, hash, &error),
-        LMK_IO);
+    assert_int_equal(landmarks_build(path, (char[64]){"Flat"}, set.vectors, set.ids, 100, 16, &size,
+                                     hash, &error),
+                     LMK_USAGE);
+    assert_int_equal(landmarks_build(nowhere, (char[64]){"IDMap,Flat"}, set.vectors, set.ids, 100,
+                                     16, &size, hash, &error),
+                     LMK_IO);
     assert_non_null(strstr(error.message, nowhere));
     assert_int_not_equal(stat(path, &information), 0);
     free(path);
@@ -436,11 +571,12 @@ static void test_other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact),           cmocka_unit_test(test_all_lists),
-        cmocka_unit_test(test_approximate),     cmocka_unit_test(test_few_vectors),
-        cmocka_unit_test(test_default_factory), cmocka_unit_test(test_factories),
-        cmocka_unit_test(test_failed_builds),   cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_exact),         cmocka_unit_test(test_all_lists),
+        cmocka_unit_test(test_approximate),   cmocka_unit_test(test_few_vectors),
+        cmocka_unit_test(test_codes),         cmocka_unit_test(test_codes_that_lose),
+        cmocka_unit_test(test_odd_width),     cmocka_unit_test(test_default_factory),
+        cmocka_unit_test(test_factories),     cmocka_unit_test(test_failed_builds),
+        cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_other_files),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

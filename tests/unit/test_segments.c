@@ -1,4 +1,5 @@
 /* Search over landmarks against a double loop over the keys that were stored. */
+#include "index/landmarks.h"
 #include "index/segments.h"
 #include "tests/unit/random_model.h"
 #include "tests/unit/scratch.h"
@@ -21,6 +22,7 @@ struct mirror {
     struct random_source random;
     size_t blocks;
     float *keys;                /* [MOST_BLOCKS][M][G][W] */
+    float apart;                /* how far the middles of documents lie from each other */
     bool findable[MOST_BLOCKS]; /* has a landmark, and its document is there */
     struct document documents[MOST_DOCUMENTS];
     size_t document_count;
@@ -100,10 +102,13 @@ static void add_landmarks(struct mirror *mirror, size_t index)
     struct random_source shared = {77};
     float *common = random_normals(&shared, width, 3),
           *own = random_normals(&mirror->random, count * width, 1);
+    struct random_source middles = {index};
+    float *middle = random_normals(&middles, width, mirror->apart);
     for (size_t i = 0; i < count * width; i++)
-        keys[i] = common[i % width] + own[i];
+        keys[i] = common[i % width] + middle[i % width] + own[i];
     put_landmarks(mirror, index);
     free(common);
+    free(middle);
     free(own);
 }
 
@@ -480,6 +485,39 @@ static void test_reader_during_merge(void **state)
     mirror_close(&mirror);
 }
 
+static size_t count_mapped(void)
+{
+    char line[PATH_MAX + 200];
+    size_t count = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps))
+        count += strstr(line, ".faiss") != NULL;
+    fclose(maps);
+    return count;
+}
+
+/* The indexes of merged segments do not stay open. */
+static void test_merged_are_closed(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct segment_record records[2];
+    mirror_open(&mirror, "closed.lmk", NULL);
+    for (size_t i = 0; i < 4; i++) {
+        add_document(&mirror, 300);
+        build(&mirror, SEGMENT_JOINT);
+        build(&mirror, 1);
+        check_search(&mirror, SEGMENT_JOINT, 10);
+        check_search(&mirror, 1, 10);
+        check_search(&mirror, SEGMENT_JOINT, 10);
+        assert_int_equal(count_mapped(), list_segments(&mirror, SEGMENT_JOINT, records, 2) +
+                                             list_segments(&mirror, 1, records, 2));
+    }
+    mirror_close(&mirror);
+    assert_int_equal(count_mapped(), 0);
+}
+
 /* An approximate index is rescored with the true keys: what it finds has the right scores and
  * order, and it misses few of the best. */
 static void test_approximate(void **state)
@@ -547,6 +585,198 @@ static void test_effort(void **state)
     assert_int_equal(lmk_set_effort(mirror.collection, NAN, &error), LMK_USAGE);
     mirror_close(&mirror);
 }
+
+/* ------------------------------------------------------------------ codes */
+
+/* Codes for pairs of the landmarks' coordinates. */
+static void open_coded(struct mirror *mirror, const char *name)
+{
+    char ann[64];
+    snprintf(ann, sizeof ann, "PQ%zux4fs", model_landmark_width(&tiny_model->shape) / 2);
+    mirror_open(mirror, name, ann);
+    mirror->apart = 2;
+}
+
+static void set_effort(struct mirror *mirror, double effort)
+{
+    struct lmk_error error;
+    must(lmk_set_effort(mirror->collection, effort, &error), &error);
+}
+
+/* Blocks that no document of a scope holds are left out. */
+static size_t keep_scope(const struct scope *scope, struct candidate *ranked, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (scope_holds(scope, ranked[i].block))
+            ranked[kept++] = ranked[i];
+    return kept;
+}
+
+/* How many of the `wanted` best in the scope a search finds; scores and order must be right. */
+static size_t count_best(struct mirror *mirror, const struct scope *scope, const float *query,
+                         size_t wanted)
+{
+    static struct candidate expected[MOST_BLOCKS], found[MOST_BLOCKS];
+    size_t width = model_landmark_width(&tiny_model->shape), count, hits = 0,
+           best = keep_scope(scope, expected, rank_all(mirror, SEGMENT_JOINT, query, expected));
+    bool seen[MOST_BLOCKS] = {false};
+    struct lmk_error error;
+    best = best < wanted ? best : wanted;
+    struct store_view *view = scratch_view(mirror->collection);
+    must(segments_search(mirror->collection, view, SEGMENT_JOINT, query, wanted, scope, found,
+                         &count, &error),
+         &error);
+    store_view_end(view);
+    assert_int_equal(count, best);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t block = found[i].block;
+        assert_true(block < mirror->blocks && mirror->findable[block] && !seen[block]);
+        assert_true(scope_holds(scope, block));
+        seen[block] = true;
+        double score =
+            reference_score(&tiny_model->shape, SEGMENT_JOINT, query, mirror->keys + block * width);
+        assert_true(fabs(found[i].score - score) < 1e-4);
+        assert_true(!i || found[i - 1].score >= found[i].score);
+        hits += found[i].score >= expected[best - 1].score - 1e-4;
+    }
+    return hits;
+}
+
+/* The share of the ten best that some queries find. */
+static double coded_recall(struct mirror *mirror, const struct scope *scope)
+{
+    enum { ROUNDS = 12, BEST = 10 };
+    size_t hits = 0;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        float *query = random_normals(&mirror->random, model_landmark_width(&tiny_model->shape), 1);
+        hits += count_best(mirror, scope, query, BEST);
+        free(query);
+    }
+    return (double)hits / (ROUNDS * BEST);
+}
+
+static void make_three_segments(struct mirror *mirror)
+{
+    static const size_t blocks[] = {2000, 900, 400};
+    struct segment_record records[4];
+    for (size_t i = 0; i < 3; i++) {
+        add_document(mirror, blocks[i]);
+        build(mirror, SEGMENT_JOINT);
+    }
+    assert_int_equal(list_segments(mirror, SEGMENT_JOINT, records, 4), 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(landmarks_coded(records[i].factory));
+    add_document(mirror, 100); /* scanned */
+}
+
+/* Of several segments together the best by codes are scored, and no more; what is not coded joins
+ * them. */
+static void test_coded_segments(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    open_coded(&mirror, "coded.lmk");
+    make_three_segments(&mirror);
+    check_searches(&mirror, SEGMENT_JOINT); /* all, or nearly, are scored */
+    set_effort(&mirror, 0.05);
+    assert_true(coded_recall(&mirror, NULL) >= 0.97);
+    assert_int_equal(mirror.collection->probes, 100);
+    set_effort(&mirror, 1e-9);
+    assert_true(coded_recall(&mirror, NULL) < 0.8);
+    assert_int_equal(mirror.collection->probes, 10); /* what is wanted */
+    set_effort(&mirror, INFINITY);
+    assert_true(coded_recall(&mirror, NULL) == 1);
+    assert_int_equal(mirror.collection->probes, 0);
+    mirror_close(&mirror);
+}
+
+/* Documents of a scope, each as if it had more blocks than are scanned. */
+static struct scope large_scope(struct scope_range *ranges, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ranges[i].before = i * (SCOPE_FEW + MOST_BLOCKS);
+    return (struct scope){ranges, count, count * (SCOPE_FEW + MOST_BLOCKS)};
+}
+
+/* Whatever a scope leaves of the segments, and wherever it lies among the best. */
+static void test_coded_scopes(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    open_coded(&mirror, "coded-scopes.lmk");
+    make_three_segments(&mirror);
+    struct scope_range some[] = {{100, 1900, 0}, {2050, 2850, 0}, {2950, 3350, 0}},
+                       few[] = {{30, 50, 0}, {2890, 2895, 0}, {3200, 3203, 0}},
+                       one[] = {{2000, 2900, 0}};
+    const struct scope scopes[] = {large_scope(some, 3), large_scope(few, 3), large_scope(one, 1)};
+    for (size_t i = 0; i < 3; i++) {
+        for (double effort = 0.01; effort < 0.2; effort *= 10) {
+            set_effort(&mirror, effort);
+            double least = effort > 0.05 ? 0.97 : 0.7;
+            assert_true(coded_recall(&mirror, &scopes[i]) >= least);
+        }
+    }
+    /* Away from all that is in the scope: the best by codes are others. */
+    float *query = random_normals(&mirror.random, model_landmark_width(&tiny_model->shape), 0);
+    size_t width = model_landmark_width(&tiny_model->shape);
+    for (size_t block = 2890; block < 2895; block++)
+        for (size_t i = 0; i < width; i++)
+            query[i] -= mirror.keys[block * width + i];
+    set_effort(&mirror, 0.01);
+    assert_int_equal(count_best(&mirror, &scopes[1], query, 28), 28);
+    free(query);
+    mirror_close(&mirror);
+}
+
+/* Codes of what was removed are most of the best, and at last all. */
+static void test_coded_removal(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct segment_record records[2];
+    open_coded(&mirror, "coded-removal.lmk");
+    for (size_t i = 0; i < 20; i++)
+        add_document(&mirror, 150);
+    build(&mirror, SEGMENT_JOINT);
+    assert_int_equal(list_segments(&mirror, SEGMENT_JOINT, records, 2), 1);
+    set_effort(&mirror, 0.05);
+    for (size_t i = 0; i < 20; i++) {
+        if (i % 3 == 1)
+            assert_true(coded_recall(&mirror, NULL) >= 0.93);
+        remove_document(&mirror, (i * 7) % 20);
+    }
+    check_searches(&mirror, SEGMENT_JOINT);
+    mirror_close(&mirror);
+}
+
+/* Some segments of another type among coded ones. */
+static void test_coded_among_others(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct segment_record records[3];
+    struct lmk_error error;
+    struct store_batch *batch;
+    char ann[64];
+    snprintf(ann, sizeof ann, "IDMap,PQ%zux4fs", model_landmark_width(&tiny_model->shape) / 2);
+    mirror_open(&mirror, "coded-others.lmk", "IVF16,SQ8");
+    add_document(&mirror, 1500);
+    build(&mirror, SEGMENT_JOINT);
+    must(store_batch_begin(mirror.collection->store, &batch, &error), &error);
+    must(store_set_ann(batch, ann, &error), &error);
+    must(store_commit(batch, &error), &error);
+    lmk_collection_close(mirror.collection);
+    mirror.collection = scratch_writer("coded-others.lmk", tiny_model);
+    add_document(&mirror, 700);
+    build(&mirror, SEGMENT_JOINT);
+    assert_int_equal(list_segments(&mirror, SEGMENT_JOINT, records, 3), 2);
+    assert_int_not_equal(landmarks_coded(records[0].factory), landmarks_coded(records[1].factory));
+    assert_true(coded_recall(&mirror, NULL) >= 0.97);
+    mirror_close(&mirror);
+}
+
+/* ------------------------------------------------------------------ faults */
 
 /* A type that FAISS takes for these vectors, until it is to be trained. */
 static void test_refused_factory(void **state)
@@ -698,8 +928,13 @@ int main(void)
         cmocka_unit_test(test_computed_again),
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_reader_during_merge),
+        cmocka_unit_test(test_merged_are_closed),
         cmocka_unit_test(test_approximate),
         cmocka_unit_test(test_effort),
+        cmocka_unit_test(test_coded_segments),
+        cmocka_unit_test(test_coded_scopes),
+        cmocka_unit_test(test_coded_removal),
+        cmocka_unit_test(test_coded_among_others),
         cmocka_unit_test(test_refused_factory),
         cmocka_unit_test(test_damaged_file),
         cmocka_unit_test(test_missing_file),
