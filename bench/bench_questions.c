@@ -1,11 +1,11 @@
 /* Latency of questions by stage, through the public interface: bench_questions MODEL COLLECTION
- * QUESTIONS.jsonl
+ * QUESTIONS.jsonl [search]
  *
- * Every question is searched and asked (an answer of 32 tokens at most) twice; the first pass warms
- * the page cache up, the second is measured. Medians and 95th percentiles in milliseconds, and the
- * processor's time for one, all threads together, in the mean. Then the most anonymous memory that
- * the process ever had, and how fast the answers were written, beside the rate at which the weights
- * that each token goes through can be read at all.
+ * Every question is searched and, unless the last word is "search", asked (an answer of 32 tokens
+ * at most) twice; the first pass warms the page cache up, the second is measured. Medians and 95th
+ * percentiles in milliseconds, and the processor's time for one, all threads together, in the mean.
+ * Then the most anonymous memory that the process ever had, and how fast the answers were written,
+ * beside the rate at which the weights that each token goes through can be read at all.
  */
 #include "bench/clock.h"
 #include "src/model/model.h"
@@ -81,37 +81,57 @@ static size_t read_questions(const char *path, char *questions[MOST_QUESTIONS])
     return count;
 }
 
+static enum lmk_status search_one(struct lmk_collection *collection, const char *question,
+                                  struct samples *searches, struct lmk_error *error)
+{
+    struct lmk_results *results;
+    double start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    enum lmk_status status = lmk_search(collection, question, NULL, &results, error);
+    if (status)
+        return status;
+    take(searches, &results->timing);
+    lmk_results_free(results);
+    searches->processor += 1e3 * (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
+    return LMK_OK;
+}
+
+static enum lmk_status ask_one(struct lmk_collection *collection, const struct lmk_model *model,
+                               const char *question, struct samples *asks, struct written *written,
+                               struct lmk_error *error)
+{
+    struct lmk_ask_options options = lmk_ask_defaults(model);
+    struct lmk_answer *answer;
+    options.generate = true;
+    options.max_tokens = 32;
+    double start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    enum lmk_status status = lmk_ask(collection, question, &options, &answer, error);
+    if (status)
+        return status;
+    take(asks, &answer->timing);
+    asks->processor += 1e3 * (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
+    written->seconds += 1e-3 * answer->timing.decode;
+    written->tokens += answer->tokens;
+    lmk_answer_free(answer);
+    return LMK_OK;
+}
+
+/* Without asks where `written` is NULL. */
 static enum lmk_status ask_all(struct lmk_collection *collection, const struct lmk_model *model,
                                char **questions, size_t count, struct samples *searches,
                                struct samples *asks, struct written *written,
                                struct lmk_error *error)
 {
-    struct lmk_ask_options options = lmk_ask_defaults(model);
-    options.generate = true;
-    options.max_tokens = 32;
+    enum lmk_status status = LMK_OK;
     searches->count = asks->count = 0;
     searches->processor = asks->processor = 0;
-    *written = (struct written){0};
-    for (size_t i = 0; i < count; i++) {
-        struct lmk_results *results;
-        struct lmk_answer *answer;
-        double start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
-        enum lmk_status status = lmk_search(collection, questions[i], NULL, &results, error);
-        if (status)
-            return status;
-        take(searches, &results->timing);
-        lmk_results_free(results);
-        double between = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
-        searches->processor += 1e3 * (between - start);
-        if ((status = lmk_ask(collection, questions[i], &options, &answer, error)))
-            return status;
-        take(asks, &answer->timing);
-        asks->processor += 1e3 * (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - between);
-        written->seconds += 1e-3 * answer->timing.decode;
-        written->tokens += answer->tokens;
-        lmk_answer_free(answer);
+    if (written)
+        *written = (struct written){0};
+    for (size_t i = 0; !status && i < count; i++) {
+        status = search_one(collection, questions[i], searches, error);
+        if (!status && written)
+            status = ask_one(collection, model, questions[i], asks, written, error);
     }
-    return LMK_OK;
+    return status;
 }
 
 /* ---- memory that no file stands behind */
@@ -225,8 +245,9 @@ int main(int argc, char **argv)
     struct lmk_model *model = NULL;
     struct lmk_collection *collection = NULL;
     struct lmk_error error = {0};
-    if (argc != 4) {
-        fprintf(stderr, "usage: %s MODEL COLLECTION QUESTIONS.jsonl\n", argv[0]);
+    bool asking = argc == 4;
+    if (!asking && (argc != 5 || strcmp(argv[4], "search") != 0)) {
+        fprintf(stderr, "usage: %s MODEL COLLECTION QUESTIONS.jsonl [search]\n", argv[0]);
         return LMK_USAGE;
     }
     pthread_t watcher;
@@ -241,7 +262,8 @@ int main(int argc, char **argv)
     if (!status)
         status = lmk_collection_open(&collection, argv[2], model, NULL, &error);
     for (int pass = 0; !status && count && pass < 2; pass++)
-        status = ask_all(collection, model, questions, count, &searches, &asks, &written, &error);
+        status = ask_all(collection, model, questions, count, &searches, &asks,
+                         asking ? &written : NULL, &error);
     atomic_store(&watching, false);
     pthread_join(watcher, NULL);
     if (status || !count)
@@ -249,7 +271,8 @@ int main(int argc, char **argv)
     else {
         printf("%zu questions, median / 95th percentile in ms\n", count);
         print("search", &searches);
-        print("ask", &asks);
+        if (asking)
+            print("ask", &asks);
         printf("anonymous memory: at most %.0f MB\n", 1024e-6 * (double)most_anonymous);
         print_decoding(model, &written);
     }
