@@ -24,10 +24,13 @@
 /* Text that is compressed, or in archives, is taken to be so many times as large. */
 #define UNPACKED 3.0
 
-/* JSON lines are read in portions of so many bytes, or, as there are not to be more of a file than
- * this, of more. */
+/* JSON lines are read in portions of so many bytes, or of more where all files together would give
+ * more portions than this. */
 #define PORTION_BYTES ((uint64_t)16 << 10)
-#define MOST_PORTIONS ((uint64_t)1 << 20)
+#define MOST_PORTIONS (1 << 20)
+/* Files that are not larger are read as a whole, and only opened where they are drawn: there can be
+ * many of them. */
+#define WHOLE_BYTES ((uint64_t)1 << 20)
 
 /* What is read in one go: a file, or those of its JSON lines that begin in [from, end). */
 struct portion {
@@ -73,19 +76,17 @@ static enum lmk_status find_new(struct store_view *view, const struct file_list 
     return status;
 }
 
-/* A large file's beginning does not stand for the rest of it. */
-static enum lmk_status divide(const struct buffer *files, struct buffer *portions,
+/* A large file's beginning does not stand for the rest of it. `bytes`: of all files. */
+static enum lmk_status divide(const struct buffer *files, double bytes, struct buffer *portions,
                               struct lmk_error *error)
 {
     const struct portion *file = (const struct portion *)(const void *)files->data;
+    const uint64_t most = (uint64_t)(bytes / MOST_PORTIONS) + PORTION_BYTES;
     enum lmk_status status = LMK_OK;
     for (size_t count = files->size / sizeof *file; count; count--, file++) {
         struct portion portion = *file;
-        uint64_t step = file->end;
-        if (file->end > PORTION_BYTES && reader_has_lines(file->path)) {
-            portion.lines = true;
-            step = file->end / MOST_PORTIONS + PORTION_BYTES;
-        }
+        portion.lines = file->end > WHOLE_BYTES && reader_has_lines(file->path);
+        uint64_t step = portion.lines ? most : file->end;
         do {
             portion.end = file->end - portion.from > step ? portion.from + step : file->end;
             if ((status = buffer_append(portions, &portion, sizeof portion, error)))
@@ -149,11 +150,14 @@ static void skip(void *context, uint64_t count, const struct lmk_error *fault)
     (void)fault;
 }
 
-static enum lmk_status read_portion(const struct portion *portion, const struct reader_sink *sink,
-                                    struct lmk_error *error)
+/* *bytes: of what was read. A long line counts as a whole where it begins, and the portions that it
+ * runs through as nothing. */
+static enum lmk_status read_portion(const struct portion *portion, uint64_t *bytes,
+                                    const struct reader_sink *sink, struct lmk_error *error)
 {
+    *bytes = portion->end - portion->from;
     return portion->lines
-               ? reader_read_lines(portion->path, portion->from, portion->end, sink, error)
+               ? reader_read_lines(portion->path, portion->from, portion->end, bytes, sink, error)
                : reader_read(portion->path, sink, error);
 }
 
@@ -166,9 +170,10 @@ static enum lmk_status read_portions(struct reading *reading, const struct porti
     *read = 0;
     for (size_t i = 0; i < count && (!i || ingest_clock() < reading->end); i++) {
         struct lmk_error fault;
-        double size = (double)(portions[i].end - portions[i].from);
+        uint64_t bytes;
         reading->source_bytes = 0;
-        enum lmk_status status = read_portion(&portions[i], &sink, &fault);
+        enum lmk_status status = read_portion(&portions[i], &bytes, &sink, &fault);
+        double size = (double)bytes;
         if (reading->status)
             return reading->status;
         if (status == LMK_INTERRUPTED) {
@@ -228,7 +233,7 @@ static enum lmk_status estimate(struct lmk_collection *collection, const struct 
     if (!status)
         status = find_new(reading.view, files, &new_files, &bytes, error);
     if (!status)
-        status = divide(&new_files, &portions, error);
+        status = divide(&new_files, bytes, &portions, error);
     if (!status) {
         struct portion *list = (struct portion *)(void *)portions.data;
         size_t count = portions.size / sizeof *list;

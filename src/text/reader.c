@@ -484,16 +484,27 @@ enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
     return strcmp(path, "-") ? read_file(path, sink, error) : read_standard_input(sink, error);
 }
 
-/* The first line that begins at `from` or behind it, or the end of the bytes. */
-static size_t next_line(struct slice bytes, uint64_t from)
+/* Those lines that begin in [from, end), to the end of the last. Where none begins, no more than
+ * these bytes are looked at: a line can be long. */
+static struct slice lines_within(struct slice bytes, uint64_t from, uint64_t end)
 {
-    if (!from || from >= bytes.size)
-        return from ? bytes.size : 0;
-    const char *before = bytes.text + from - 1, *feed = memchr(before, '\n', bytes.size - from + 1);
-    return feed ? (size_t)(feed + 1 - bytes.text) : bytes.size;
+    static const struct slice none;
+    end = end < bytes.size ? end : bytes.size;
+    if (from >= end)
+        return none;
+    const char *first = bytes.text + from, *last = bytes.text + end - 1;
+    if (from) {
+        const char *feed = memchr(first - 1, '\n', end - from);
+        if (!feed)
+            return none;
+        first = feed + 1;
+    }
+    const char *feed = memchr(last, '\n', bytes.size - end + 1),
+               *behind = feed ? feed + 1 : bytes.text + bytes.size;
+    return (struct slice){first, (size_t)(behind - first)};
 }
 
-enum lmk_status reader_read_lines(const char *path, uint64_t from, uint64_t end,
+enum lmk_status reader_read_lines(const char *path, uint64_t from, uint64_t end, uint64_t *bytes,
                                   const struct reader_sink *sink, struct lmk_error *error)
 {
     struct mapped_file file;
@@ -501,13 +512,11 @@ enum lmk_status reader_read_lines(const char *path, uint64_t from, uint64_t end,
     enum lmk_status status = open_file(&file, path, error);
     if (status)
         return status;
-    struct slice bytes = {(const char *)file.data, file.size};
-    size_t first = next_line(bytes, from), behind = next_line(bytes, end);
-    struct source source = {.path = path,
-                            .bytes = {bytes.text + first, behind - first},
-                            .sink = sink,
-                            .stopped = &stopped};
-    if (first < behind)
+    const struct slice whole = {(const char *)file.data, file.size};
+    struct source source = {
+        .path = path, .bytes = lines_within(whole, from, end), .sink = sink, .stopped = &stopped};
+    *bytes = source.bytes.size;
+    if (*bytes)
         status = jsonl_read(&source, error);
     mapped_file_close(&file);
     return status;

@@ -58,8 +58,10 @@ enum lmk_status reader_read(const char *path, const struct reader_sink *sink,
 
 /* True for a file of JSON lines that are not compressed, which can be read from anywhere. */
 bool reader_has_lines(const char *path);
-/* As reader_read, but only those lines of such a file that begin in the bytes [from, end). */
-enum lmk_status reader_read_lines(const char *path, uint64_t from, uint64_t end,
+/* As reader_read, but only those lines of such a file that begin in the bytes [from, end), numbered
+ * from the first of them on. *bytes: how long they are together; it stays as it was where the file
+ * cannot be opened. */
+enum lmk_status reader_read_lines(const char *path, uint64_t from, uint64_t end, uint64_t *bytes,
                                   const struct reader_sink *sink, struct lmk_error *error);
 
 #endif

@@ -121,10 +121,34 @@ static void test_uneven_lines(void **state)
     free(content);
 }
 
+/* Lines that run through many portions: most portions hold no beginning of one. */
+static void test_long_lines(void **state)
+{
+    (void)state;
+    enum { RECORDS = 300 };
+    struct lmk_model *model = scratch_model("tiny-slot");
+    char *content;
+    size_t size;
+    FILE *file = open_memstream(&content, &size);
+    assert_non_null(file);
+    size_t bytes = add_records(file, RECORDS, 10000, 1);
+    assert_int_equal(fclose(file), 0);
+    scratch_write("long.jsonl", content, size);
+    looks = 250;
+    struct lmk_estimate estimate = estimate_of("none.lmk", "long.jsonl", model);
+    looks = 0;
+    assert_true(estimate.share > .01 && estimate.share < .5);
+    assert_in_range(estimate.documents, RECORDS * 98 / 100, RECORDS * 102 / 100);
+    assert_in_range(estimate.tokens, bytes * 98 / 100, bytes * 102 / 100);
+    lmk_model_close(model);
+    free(content);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refusal, scratch_open, scratch_close),
-        cmocka_unit_test_setup_teardown(test_uneven_lines, scratch_open, scratch_close)};
+        cmocka_unit_test_setup_teardown(test_uneven_lines, scratch_open, scratch_close),
+        cmocka_unit_test_setup_teardown(test_long_lines, scratch_open, scratch_close)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

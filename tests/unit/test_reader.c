@@ -334,13 +334,15 @@ static void test_lines_in_parts(void **state)
     const struct reader_sink sink = {joined, join, pass_over};
     struct lmk_error error;
     for (uint64_t cut = 0; cut <= sizeof content + 3; cut++) {
+        uint64_t bytes, rest;
         joined[0] = '\0';
-        reader_read_lines(path, 0, cut, &sink, &error);
+        reader_read_lines(path, 0, cut, &bytes, &sink, &error);
         assert_true(!strncmp(joined, expected, strlen(joined)));
         assert_true(cut < sizeof content - 1 || !strcmp(joined, expected));
         assert_true(cut || !joined[0]);
-        reader_read_lines(path, cut, UINT64_MAX, &sink, &error);
+        reader_read_lines(path, cut, UINT64_MAX, &rest, &sink, &error);
         assert_string_equal(joined, expected);
+        assert_int_equal(bytes + rest, sizeof content - 1);
     }
     assert_true(reader_has_lines(path));
     assert_int_equal(truncate(path, 0), 0);
