@@ -402,7 +402,8 @@ bool jsonl_begins(struct slice bytes)
 {
     if (bytes.size >= 3 && !memcmp(bytes.text, "\xEF\xBB\xBF", 3))
         bytes = slice_after(bytes, 3);
-    const char *feed = bytes.size ? memchr(bytes.text, '\n', bytes.size) : NULL;
+    size_t most = bytes.size < LINE_MAX_BYTES ? bytes.size : LINE_MAX_BYTES;
+    const char *feed = most ? memchr(bytes.text, '\n', most) : NULL;
     if (feed)
         bytes.size = (size_t)(feed - bytes.text);
     bytes = slice_trim(bytes);
