@@ -11,8 +11,8 @@ struct repair {
     struct store_view *view;
     struct lmk_repair_report *report;
     struct buffer documents; /* uint64_t: of which something that was computed is damaged */
-    struct buffer whole;     /* uint64_t: those of them that were complete; the others wait for the
-                                next run of lmk_index as they did before */
+    struct buffer whole;     /* uint64_t: those of them that had all of their landmarks; the others
+                                wait for the next run of lmk_index as they did before */
     struct buffer tokens, runs;
 };
 
@@ -25,14 +25,14 @@ static void count_problem(void *context, const char *sentence)
 /* ------------------------------------------------------------------ documents */
 
 /* LMK_CORRUPT where something that the model computed is damaged or missing. */
-static enum lmk_status check_computed(struct repair *repair, const struct document *document,
-                                      uint64_t block, struct lmk_error *error)
+static enum lmk_status check_computed(struct repair *repair, uint64_t block, bool keys_values,
+                                      struct lmk_error *error)
 {
     const float *landmark;
     const void *keys, *values;
     enum tensor_type type;
     enum lmk_status status = store_landmark_key(repair->view, block, &landmark, error);
-    if (!status && document->tier != LMK_TIER_NONE)
+    if (!status && keys_values)
         status = store_keys_values(repair->view, block, &type, &keys, &values, error);
     return status == LMK_NOT_FOUND ? LMK_CORRUPT : status;
 }
@@ -53,9 +53,11 @@ static enum lmk_status check_document(struct repair *repair, const struct docume
     uint64_t end = document->first_block + document->block_count, done = document->block_count;
     if (document->state != DOCUMENT_READY) /* what an interrupted run stored: the next goes on */
         computed = store_blocks_done(repair->view, document, &done, error);
-    for (uint64_t block = document->first_block; !computed && block < document->first_block + done;
-         block++)
-        computed = check_computed(repair, document, block, error);
+    uint64_t done_end = document->first_block + done,
+             landmarks_end = document->state == DOCUMENT_TEXT ? done_end : end;
+    for (uint64_t block = document->first_block; !computed && block < landmarks_end; block++)
+        computed = check_computed(repair, block,
+                                  document->tier != LMK_TIER_NONE && block < done_end, error);
     if (computed != LMK_CORRUPT)
         return computed;
     for (uint64_t block = document->first_block; !text && block < end; block++)
@@ -63,7 +65,7 @@ static enum lmk_status check_document(struct repair *repair, const struct docume
     if (text)
         return text == LMK_CORRUPT ? LMK_OK : text;
     enum lmk_status status = LMK_OK;
-    if (document->state == DOCUMENT_READY)
+    if (document->state != DOCUMENT_TEXT)
         status = buffer_append(&repair->whole, &document->id, sizeof document->id, error);
     return status ? status
                   : buffer_append(&repair->documents, &document->id, sizeof document->id, error);

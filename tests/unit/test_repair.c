@@ -1,5 +1,6 @@
 /* What an interrupted run left of a document may be damaged too: indexing goes on behind it, so
  * repairing looks at it. */
+#include "index/uses.h"
 #include "tests/unit/scratch.h"
 
 #include <setjmp.h>
@@ -127,11 +128,78 @@ static void test_only_what_is_damaged(void **state)
     free(path);
 }
 
+/* Changes the landmark key of the document's last block, wherever its bytes are in data.mdb. */
+static void damage_last_landmark(const char *name, uint64_t id)
+{
+    enum { KEY_MOST = 4096, FILE_MOST = 64 << 20 };
+    static unsigned char key[KEY_MOST], content[FILE_MOST];
+    char data[64];
+    size_t key_size = model_landmark_width(&tiny_model->shape) * sizeof(float), found = 0;
+    const float *landmark;
+    struct document document;
+    struct lmk_error error;
+    struct lmk_collection *collection = scratch_reader(name, tiny_model);
+    struct store_view *view = scratch_view(collection);
+    must(store_document(view, id, &document, &error), &error);
+    uint64_t last = document.first_block + document.block_count - 1;
+    must(store_landmark_key(view, last, &landmark, &error), &error);
+    assert_true(key_size <= KEY_MOST);
+    memcpy(key, landmark, key_size);
+    store_view_end(view);
+    lmk_collection_close(collection);
+    snprintf(data, sizeof data, "%s/generation-000001/data.mdb", name);
+    char *path = scratch_path(data);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    size_t size = fread(content, 1, FILE_MOST, file);
+    assert_true(size < FILE_MOST);
+    for (size_t at = 0; at + key_size <= size; at++)
+        if (!memcmp(content + at, key, key_size)) {
+            content[at] ^= 1;
+            found++;
+        }
+    assert_true(found > 0);
+    rewind(file);
+    assert_int_equal(fwrite(content, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+    free(path);
+}
+
+/* A document that was getting its keys and values again has all of its landmarks, also those behind
+ * the place that this had come to. */
+static void test_landmarks_behind(void **state)
+{
+    (void)state;
+    struct lmk_error error;
+    struct lmk_kept kept;
+    struct lmk_repair_report report;
+    const struct lmk_passage passage = {.document = 1};
+    scratch_write_prose("books/one.txt", 6, 20000);
+    struct lmk_collection *collection =
+        scratch_create("behind.lmk", tiny_model, LMK_TIER_F16, NULL);
+    must(index_books(collection, false, &error), &error);
+    must(lmk_keep_within(collection, 0, NULL, NULL, &kept, &error), &error);
+    uses_note(collection, &passage, 1);
+    assert_int_equal(lmk_keep_within(collection, UINT64_MAX, stop_in_model, NULL, &kept, &error),
+                     LMK_INTERRUPTED);
+    assert_int_equal(state_of(collection, 1), DOCUMENT_LANDMARKS);
+    lmk_collection_close(collection);
+    damage_last_landmark("behind.lmk", 1);
+    collection = scratch_writer("behind.lmk", tiny_model);
+    must(lmk_repair(collection, NULL, NULL, &report, &error), &error);
+    assert_true(report.problems > 0);
+    assert_int_equal(report.documents, 1);
+    assert_int_equal(report.left, 0);
+    assert_int_equal(state_of(collection, 1), DOCUMENT_READY);
+    lmk_collection_close(collection);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_interrupted),
         cmocka_unit_test(test_only_what_is_damaged),
+        cmocka_unit_test(test_landmarks_behind),
     };
     return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
 }
