@@ -194,7 +194,7 @@ struct lmk_info {
     const char *fingerprint;
     const char *tier;
     const char *generation;
-    uint64_t documents, documents_ready, blocks, blocks_ready, tokens;
+    uint64_t documents, documents_ready, blocks, blocks_ready, tokens; /* ready: with landmarks */
     uint64_t source_bytes, text_bytes;
     uint64_t segments, segment_blocks; /* FAISS segments and the blocks in them */
     uint64_t documents_words;          /* whose words are indexed */

@@ -111,7 +111,7 @@ enum lmk_status store_view_begin(struct store *store, struct store_view **view,
                                  struct lmk_error *error);
 void store_view_end(struct store_view *view); /* NULL is fine */
 
-struct store_counts {
+struct store_counts { /* ready: with all of their landmarks */
     uint64_t documents, documents_ready, blocks, blocks_ready, tokens, source_bytes, text_bytes;
     uint64_t next_document, next_block;
     uint64_t batches; /* committed so far */

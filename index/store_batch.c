@@ -303,7 +303,7 @@ static void count_document(struct store_counts *counts, const struct document *d
 
 static void count_ready(struct store_counts *counts, const struct document *document, bool added)
 {
-    if (document->state != DOCUMENT_READY)
+    if (document->state == DOCUMENT_TEXT)
         return;
     counts->documents_ready += added ? 1 : UINT64_MAX;
     counts->blocks_ready += added ? document->block_count : -document->block_count;
@@ -436,10 +436,8 @@ enum lmk_status store_drop_keys_values(struct store_batch *batch, uint64_t docum
         status = store_document(&batch->view, document, &record, error);
     if (status)
         return status;
-    count_ready(&batch->counts, &record, false);
     record.tier = LMK_TIER_NONE;
     record.state = DOCUMENT_READY;
-    count_ready(&batch->counts, &record, true);
     return put_document(batch, &record, error);
 }
 
@@ -454,7 +452,6 @@ enum lmk_status store_want_keys_values(struct store_batch *batch, uint64_t docum
         return error_set(error, LMK_USAGE,
                          "Document %llu (%s) is not complete, or has keys and values.",
                          (unsigned long long)document, record.path);
-    count_ready(&batch->counts, &record, false);
     record.tier = tier;
     record.state = DOCUMENT_LANDMARKS;
     return put_document(batch, &record, error);

@@ -223,7 +223,7 @@ static void count_document(struct store_counts *counts, const struct document *d
     counts->tokens += document->token_count;
     counts->source_bytes += document->source_bytes;
     counts->text_bytes += document->text_bytes;
-    if (document->state == DOCUMENT_READY) {
+    if (document->state != DOCUMENT_TEXT) {
         counts->documents_ready++;
         counts->blocks_ready += document->block_count;
     }

@@ -179,6 +179,7 @@ static void test_interrupted(void **state)
     (void)state;
     struct lmk_error error;
     struct lmk_kept kept;
+    struct lmk_info info;
     struct lmk_answer *answer;
     struct lmk_ask_options options = lmk_ask_defaults(tiny_model);
     const char *const conditions[] = {"path~1.txt"};
@@ -193,6 +194,9 @@ static void test_interrupted(void **state)
                          LMK_INTERRUPTED);
         expect(collection, 2, DOCUMENT_LANDMARKS, LMK_TIER_F16);
         must(lmk_verify(collection, NULL, NULL, NULL, &error), &error);
+        must(lmk_info(collection, &info, &error), &error);
+        assert_int_equal(info.documents_ready, BOOKS); /* all have their landmarks */
+        assert_int_equal(info.blocks_ready, info.blocks);
         must(lmk_ask(collection, "abc", &options, &answer, &error), &error);
         assert_true(answer->count > 0);
         lmk_answer_free(answer);
