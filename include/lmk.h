@@ -336,12 +336,12 @@ struct lmk_kept {
 /* Keeps keys and values of at most `bytes` bytes, those of the documents used most (of equal ones
  * those that are there, then the newest); the others' tier becomes none: lmk_search ranks them
  * without exact attention, and lmk_ask computes again what it reads of them. Documents that are
- * used, fit and have none get them, of the collection's tier, which takes the model as long as
- * indexing them: `progress` (may be NULL) is that of lmk_index_options. What is missing after false
- * the next call or lmk_index computes. A use is that lmk_search showed the document or lmk_ask read
- * it; they note it in the collection's file `uses`, where they may write it. The room is used again
- * by what is added; lmk_compact gives it back. Errors: LMK_USAGE (opened for reading only), LMK_IO,
- * LMK_INTERRUPTED. */
+ * used, fit (on the disk too) and have none get them, of the collection's tier, which takes the
+ * model as long as indexing them: `progress` (may be NULL) is that of lmk_index_options. What is
+ * missing after false the next call or lmk_index computes. A use is that lmk_search showed the
+ * document or lmk_ask read it; they note it in the collection's file `uses`, where they may write
+ * it. The room is used again by what is added; lmk_compact gives it back. Errors: LMK_USAGE (opened
+ * for reading only, or without a model), LMK_IO, LMK_INTERRUPTED. */
 LMK_API enum lmk_status
 lmk_keep_within(struct lmk_collection *collection, uint64_t bytes,
                 bool (*progress)(void *context, const struct lmk_progress *progress), void *context,

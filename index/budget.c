@@ -1,5 +1,6 @@
 /* lmk_keep_within: keys and values of the documents used most, as far as a budget goes. */
 #include "index/ingest.h"
+#include "index/space.h"
 #include "index/uses.h"
 
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 struct candidate {
     uint64_t document, bytes; /* bytes: of its keys and values */
+    uint64_t needed;          /* bytes on disk of what is to be computed of it */
     uint32_t uses;
     bool stored; /* it has some or all of them */
     bool wanted; /* it has none, or an earlier call computed some */
@@ -41,17 +43,27 @@ static bool is_candidate(const struct store_settings *settings, const struct doc
     return document->tier != LMK_TIER_NONE || (uses && settings->tier != LMK_TIER_NONE);
 }
 
-static struct candidate candidate_of(const struct store_settings *settings,
-                                     const struct document *document, uint32_t uses)
+static enum lmk_status add_candidate(struct buffer *list, struct store_view *view,
+                                     const struct store_settings *settings,
+                                     const struct document *document, uint32_t uses,
+                                     struct lmk_error *error)
 {
-    bool stored = document->tier != LMK_TIER_NONE;
-    uint64_t block = store_block_bytes(settings, stored ? document->tier : settings->tier) -
-                     store_block_bytes(settings, LMK_TIER_NONE);
-    return (struct candidate){.document = document->id,
-                              .bytes = document->block_count * block,
-                              .uses = uses,
-                              .stored = stored,
-                              .wanted = !stored || document->state != DOCUMENT_READY};
+    bool stored = document->tier != LMK_TIER_NONE,
+         wanted = !stored || document->state != DOCUMENT_READY;
+    struct document wished = *document;
+    struct ingest_work work = {0};
+    wished.tier = stored ? document->tier : settings->tier;
+    enum lmk_status status =
+        wanted ? ingest_add_work(&work, view, settings, &wished, error) : LMK_OK;
+    uint64_t block =
+        store_block_bytes(settings, wished.tier) - store_block_bytes(settings, LMK_TIER_NONE);
+    const struct candidate candidate = {.document = document->id,
+                                        .bytes = document->block_count * block,
+                                        .needed = work.bytes,
+                                        .uses = uses,
+                                        .stored = stored,
+                                        .wanted = wanted};
+    return status ? status : buffer_append(list, &candidate, sizeof candidate, error);
 }
 
 static enum lmk_status list_candidates(struct lmk_collection *collection, struct buffer *list,
@@ -67,10 +79,8 @@ static enum lmk_status list_candidates(struct lmk_collection *collection, struct
              !status && !(status = store_next_document(view, id, &document, error));
              id = document.id + 1) {
             uint32_t count = uses_of(uses, document.id);
-            if (!is_candidate(settings, &document, count))
-                continue;
-            struct candidate candidate = candidate_of(settings, &document, count);
-            status = buffer_append(list, &candidate, sizeof candidate, error);
+            if (is_candidate(settings, &document, count))
+                status = add_candidate(list, view, settings, &document, count, error);
         }
         store_view_end(view);
         status = status == LMK_NOT_FOUND ? LMK_OK : status;
@@ -79,16 +89,18 @@ static enum lmk_status list_candidates(struct lmk_collection *collection, struct
     return status;
 }
 
-/* Behind a large document smaller ones may still fit. */
-static void choose(struct candidate *candidates, size_t count, uint64_t budget,
+/* Behind a large document smaller ones may still fit. What there is no room for on the disk is not
+ * wanted: lmk_index would refuse to run as long as it waits. */
+static void choose(struct candidate *candidates, size_t count, uint64_t budget, uint64_t available,
                    struct lmk_kept *kept)
 {
     qsort(candidates, count, sizeof *candidates, by_use);
     uint64_t left = budget;
     for (size_t i = 0; i < count; i++) {
         struct candidate *candidate = &candidates[i];
-        candidate->fits = candidate->bytes <= left;
+        candidate->fits = candidate->bytes <= left && candidate->needed <= available;
         left -= candidate->fits ? candidate->bytes : 0;
+        available -= candidate->fits ? candidate->needed : 0;
         if (candidate->fits && candidate->wanted) {
             kept->computed_bytes += candidate->bytes;
             kept->computed++;
@@ -168,15 +180,17 @@ enum lmk_status lmk_keep_within(struct lmk_collection *collection, uint64_t byte
 {
     const struct lmk_index_options options = {.progress = progress, .context = context};
     struct buffer list;
+    uint64_t available;
     *kept = (struct lmk_kept){0};
     enum lmk_status status = collection_needs_model(collection, error);
-    if (status || (status = collection_needs_write(collection, error)))
+    if (status || (status = collection_needs_write(collection, error)) ||
+        (status = space_available(collection->path, &available, error)))
         return status;
     buffer_init(&list, SIZE_MAX / 2);
     if (!(status = list_candidates(collection, &list, error))) {
         struct candidate *candidates = (struct candidate *)(void *)list.data;
         size_t count = list.size / sizeof *candidates;
-        choose(candidates, count, bytes, kept);
+        choose(candidates, count, bytes, available, kept);
         if (kept->dropped || kept->computed)
             status = change_all(collection, candidates, count, error);
         if (!status)

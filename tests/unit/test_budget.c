@@ -10,10 +10,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include <cmocka.h>
 
 enum { BOOKS = 4 };
+
+static uint64_t free_bytes = UINT64_MAX / 2;
+
+/* Instead of the C library's. */
+int statvfs(const char *path, struct statvfs *information)
+{
+    (void)path;
+    *information = (struct statvfs){.f_frsize = 1, .f_bavail = free_bytes};
+    return 0;
+}
 
 static struct lmk_collection *make_collection(const char *name)
 {
@@ -216,11 +227,41 @@ static void test_interrupted(void **state)
     lmk_collection_close(collection);
 }
 
+/* On a disk that is nearly full what fits there is computed, and nothing is left waiting that does
+ * not, also of what was interrupted: lmk_index would not run any more. */
+static void test_small_disk(void **state)
+{
+    (void)state;
+    struct lmk_error error;
+    struct lmk_kept kept;
+    struct lmk_collection *collection = make_collection("disk.lmk");
+    const struct store_settings *settings = store_settings(collection->store);
+    keep(collection, 0);
+    use(collection, 2, 2);
+    use(collection, 3, 1);
+    assert_int_equal(lmk_keep_within(collection, UINT64_MAX, after_one, NULL, &kept, &error),
+                     LMK_INTERRUPTED);
+    expect(collection, 2, DOCUMENT_LANDMARKS, LMK_TIER_F16);
+    free_bytes = 1000;
+    assert_int_equal(keep(collection, UINT64_MAX).computed, 0);
+    expect(collection, 2, DOCUMENT_READY, LMK_TIER_NONE);
+    expect(collection, 3, DOCUMENT_READY, LMK_TIER_NONE);
+    free_bytes = document_of(collection, 2).block_count * store_block_bytes(settings, LMK_TIER_F16);
+    assert_int_equal(keep(collection, UINT64_MAX).computed, 1);
+    free_bytes = 1000;
+    expect(collection, 2, DOCUMENT_READY, LMK_TIER_F16);
+    expect(collection, 3, DOCUMENT_READY, LMK_TIER_NONE);
+    assert_int_equal(scratch_index(collection, "disk.lmk-books").documents, 0);
+    free_bytes = UINT64_MAX / 2;
+    lmk_collection_close(collection);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_used_ones_get_theirs_back),
         cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_small_disk),
     };
     return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);
 }
