@@ -222,39 +222,52 @@ static enum lmk_status find_best(struct search *search, struct asked_segment *se
     return status;
 }
 
-/* How many are scored where so many are wanted. */
-static size_t coded_candidates(const struct search *search, size_t wanted)
+/* Of a segment's blocks, at most so many may be found. */
+static size_t findable(const struct search *search, const struct segment_record *record)
+{
+    uint64_t count = record->vector_count,
+             in_scope = search->scope ? blocks_in_scope(search->scope, record) : count;
+    return (size_t)(in_scope < count ? in_scope : count);
+}
+
+/* How many of `all` are scored where so many are wanted. */
+static size_t coded_candidates(const struct search *search, size_t wanted, size_t all)
 {
     size_t usual = 2 * wanted > LANDMARKS_SCORED ? 2 * wanted : LANDMARKS_SCORED;
-    double candidates = ceil(search->effort * (double)usual);
-    return candidates > (double)wanted ? (size_t)candidates : wanted;
+    double candidates = fmax(ceil(search->effort * (double)usual), (double)wanted);
+    return candidates < (double)all ? (size_t)candidates : all;
 }
 
 /* Codes of removed documents stay in a segment until it is rebuilt: where most of the best are
- * such, more are scored. */
+ * such, more are scored; at last, all blocks that may be found. */
 static enum lmk_status search_coded(struct search *search, struct asked_segment *segments,
                                     size_t count, size_t wanted, struct lmk_error *error)
 {
+    enum lmk_status status = LMK_OK;
     size_t before = search->results->size, all = 0;
     for (size_t i = 0; i < count; i++)
-        all += (size_t)segments[i].record->vector_count;
-    for (size_t most = coded_candidates(search, wanted);; most *= 8) {
-        size_t found = 0;
-        most = most < all ? most : all;
+        all += findable(search, segments[i].record);
+    const size_t first = coded_candidates(search, wanted, all);
+    for (size_t most = first, found = 0; most < all; most *= 8) {
         struct candidate *best = malloc((most + 1) * sizeof *best);
-        enum lmk_status status = best
-                                     ? find_best(search, segments, count, most, best, &found, error)
-                                     : error_memory(error, most * sizeof *best);
+        status = best ? find_best(search, segments, count, most, best, &found, error)
+                      : error_memory(error, most * sizeof *best);
         search->results->size = before;
-        search->probes += found;
         if (!status)
             status = score_found(search, best, found, error);
+        search->probes += found;
         free(best);
         size_t living = (search->results->size - before) / sizeof *best;
-        bool enough = living >= wanted && living >= most / 2;
-        if (status || enough || found < most || most == all)
+        if (status || (living >= wanted && living >= first / 2))
             return status;
+        if (found < most)
+            break;
     }
+    search->results->size = before;
+    for (size_t i = 0; !status && i < count; i++)
+        status =
+            scan(search, segments[i].record->first_block, segments[i].record->end_block, error);
+    return status;
 }
 
 /* ------------------------------------------------------------------ all segments */

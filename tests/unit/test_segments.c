@@ -685,6 +685,8 @@ static void test_coded_segments(void **state)
     set_effort(&mirror, 1e-9);
     assert_true(coded_recall(&mirror, NULL) < 0.8);
     assert_int_equal(mirror.collection->probes, 10); /* what is wanted */
+    set_effort(&mirror, 1e300);
+    assert_true(coded_recall(&mirror, NULL) == 1);
     set_effort(&mirror, INFINITY);
     assert_true(coded_recall(&mirror, NULL) == 1);
     assert_int_equal(mirror.collection->probes, 0);
@@ -735,6 +737,7 @@ static void test_coded_removal(void **state)
     (void)state;
     struct mirror mirror;
     struct segment_record records[2];
+    uint64_t most = 0; /* scored where most were removed */
     open_coded(&mirror, "coded-removal.lmk");
     for (size_t i = 0; i < 20; i++)
         add_document(&mirror, 150);
@@ -744,8 +747,18 @@ static void test_coded_removal(void **state)
     for (size_t i = 0; i < 20; i++) {
         if (i % 3 == 1)
             assert_true(coded_recall(&mirror, NULL) >= 0.93);
+        for (size_t round = 0; i == 13 && round < 20; round++) {
+            float *query =
+                random_normals(&mirror.random, model_landmark_width(&tiny_model->shape), 1);
+            set_effort(&mirror, 0.01);
+            count_best(&mirror, NULL, query, 10);
+            most = mirror.collection->probes > most ? mirror.collection->probes : most;
+            set_effort(&mirror, 0.05);
+            free(query);
+        }
         remove_document(&mirror, (i * 7) % 20);
     }
+    assert_true(most >= 20 + 160);
     check_searches(&mirror, SEGMENT_JOINT);
     mirror_close(&mirror);
 }
