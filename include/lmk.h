@@ -449,9 +449,9 @@ struct lmk_results {
     struct lmk_timing timing;
     uint64_t documents_ready, documents; /* how much of the collection has landmarks */
     uint64_t documents_words;            /* how much has its words indexed; 0 in mode landmark */
-    uint64_t
-        probes; /* blocks found by codes that were rescored, lists that the FAISS indexes looked
-                   at (nprobe), or their efSearch, added up; 0: every landmark was compared */
+    /* Blocks found by codes that were rescored, lists that the FAISS indexes looked at (nprobe), or
+     * their efSearch, added up; 0: every landmark was compared. */
+    uint64_t probes;
     size_t candidate_count, heads;    /* with features: blocks ranked; memory layers x heads */
     struct lmk_candidate *candidates; /* best first */
     float *candidate_heads;           /* what their `heads` point into */

@@ -133,8 +133,7 @@ static void print_table(const struct evaluation *evaluation)
                result->recall[2], result->median, efforts[e] == 1 ? "  <- used" : "");
     }
     puts("\nLooked at, all segments together: blocks found by their codes and rescored with the "
-         "stored "
-         "keys,\nlists of an IVF index (nprobe), or candidates of HNSW (efSearch).");
+         "stored keys,\nlists of an IVF index (nprobe), or candidates of HNSW (efSearch).");
 }
 
 static enum lmk_status print_json(const struct evaluation *evaluation, struct lmk_error *error)
