@@ -94,7 +94,8 @@ static enum lmk_status list_candidates(struct lmk_collection *collection, struct
 static void choose(struct candidate *candidates, size_t count, uint64_t budget, uint64_t available,
                    struct lmk_kept *kept)
 {
-    qsort(candidates, count, sizeof *candidates, by_use);
+    if (count)
+        qsort(candidates, count, sizeof *candidates, by_use);
     uint64_t left = budget;
     for (size_t i = 0; i < count; i++) {
         struct candidate *candidate = &candidates[i];

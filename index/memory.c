@@ -219,7 +219,8 @@ enum lmk_status memory_load(struct memory *memory, uint64_t block, struct memory
         return status;
     if ((status = store_document_of_block(memory->view, block, &document, error)))
         return status;
-    if (document.state == DOCUMENT_TEXT)
+    if (document.state == DOCUMENT_TEXT ||
+        (document.state == DOCUMENT_READY && document.tier != LMK_TIER_NONE))
         return error_set(error, LMK_NOT_FOUND,
                          "The keys and values of block %" PRIu64 " are not there yet.", block);
     if ((status = find_computed(memory, &document, block, &computed, error)))
