@@ -61,7 +61,7 @@ static enum lmk_status keep_within(const struct arguments *arguments,
         lmk_keep_within(collection, arguments->kv_budget, progress_index, &display, kept, error);
     progress_clear(&display);
     if (!status)
-        progress_end(); /* the rest can be ended at any time */
+        progress_release(); /* the rest can be ended at any time */
     return status;
 }
 

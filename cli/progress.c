@@ -11,13 +11,13 @@
 #define SECONDS_BETWEEN_LINES 10 /* where stderr is no terminal */
 #define SECONDS_BETWEEN_FRAMES 0.1
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* by the signal of this number; 0: not */
 
 /* The first Ctrl-C stops after the run at hand; the second ends the process, which loses nothing
  * committed. */
 static void on_interrupt(int signal_number)
 {
-    interrupted = 1;
+    interrupted = signal_number;
     signal(signal_number, SIG_DFL);
 }
 
@@ -28,12 +28,12 @@ void progress_start(struct display *display, bool quiet)
     signal(SIGTERM, on_interrupt);
 }
 
-void progress_end(void)
+void progress_release(void)
 {
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (interrupted)
-        raise(SIGINT);
+        raise(interrupted);
 }
 
 void progress_clear(struct display *display)

@@ -15,8 +15,9 @@ struct display {
 /* From here on the first SIGINT or SIGTERM makes the functions below return false; the second ends
  * the process. */
 void progress_start(struct display *display, bool quiet);
-/* From here on the first one ends the process, also one that came before and was not asked for. */
-void progress_end(void);
+/* From here on the first one ends the process, also one that came before and that no function has
+ * told of. */
+void progress_release(void);
 /* For lmk_index_options: `context` is a struct display. */
 bool progress_index(void *context, const struct lmk_progress *progress);
 void progress_skipped(void *context, const char *path, const struct lmk_error *error);
