@@ -359,7 +359,7 @@ static void expect_world(struct world *world, struct store_view *view)
         expected.tokens += document->token_count;
         expected.source_bytes += document->source_bytes;
         expected.text_bytes += document->text_bytes;
-        if (document->state == DOCUMENT_READY) {
+        if (document->state != DOCUMENT_TEXT) {
             expected.documents_ready++;
             expected.blocks_ready += document->block_count;
         }
