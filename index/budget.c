@@ -2,6 +2,7 @@
 #include "index/ingest.h"
 #include "index/space.h"
 #include "index/uses.h"
+#include "src/base/order.h"
 
 #include <stdlib.h>
 
@@ -25,12 +26,6 @@ static int by_use(const void *left, const void *right)
     if (a->wanted != b->wanted)
         return a->wanted ? 1 : -1;
     return a->document > b->document ? -1 : a->document < b->document;
-}
-
-static int by_id(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return a < b ? -1 : a > b;
 }
 
 /* Documents that nobody used are not computed for, nor those of a collection that is to have no
@@ -115,17 +110,7 @@ static void choose(struct candidate *candidates, size_t count, uint64_t budget, 
     }
 }
 
-/* What the choice changes of a document at once: keys and values go, or are to come. */
-static enum lmk_status change(struct store_batch *batch, const struct candidate *candidate,
-                              enum lmk_tier tier, struct lmk_error *error)
-{
-    if (!candidate->fits && candidate->stored)
-        return store_drop_keys_values(batch, candidate->document, error);
-    if (candidate->fits && !candidate->stored)
-        return store_want_keys_values(batch, candidate->document, tier, error);
-    return LMK_OK;
-}
-
+/* What the choice changes at once: keys and values go, or are to come. */
 static enum lmk_status change_all(struct lmk_collection *collection,
                                   const struct candidate *candidates, size_t count,
                                   struct lmk_error *error)
@@ -137,8 +122,13 @@ static enum lmk_status change_all(struct lmk_collection *collection,
         if ((status = store_batch_begin(collection->store, &batch, error)))
             return status;
         for (size_t changed = 0; !status && i < count && changed < BATCH_DOCUMENTS; i++) {
-            changed += candidates[i].fits != candidates[i].stored;
-            status = change(batch, &candidates[i], tier, error);
+            const struct candidate *candidate = &candidates[i];
+            if (candidate->fits == candidate->stored)
+                continue;
+            status = candidate->fits
+                         ? store_want_keys_values(batch, candidate->document, tier, error)
+                         : store_drop_keys_values(batch, candidate->document, error);
+            changed++;
         }
         if (status)
             store_abort(batch);
@@ -167,7 +157,7 @@ static enum lmk_status compute(struct lmk_collection *collection,
                             .only = (const uint64_t *)(const void *)ids.data,
                             .only_count = ids.size / sizeof(uint64_t)};
     if (!status && ingest.only_count) {
-        qsort(ids.data, ingest.only_count, sizeof(uint64_t), by_id);
+        qsort(ids.data, ingest.only_count, sizeof(uint64_t), order_numbers);
         status = ingest_model(&ingest, error);
     }
     buffer_release(&ids);

@@ -1,6 +1,7 @@
 #include "index/ingest.h"
 
 #include "index/space.h"
+#include "src/base/order.h"
 #include "src/model/indexer.h"
 
 #include <fnmatch.h>
@@ -65,18 +66,12 @@ static enum lmk_status start_running(struct model_stage *stage, const struct doc
     return status;
 }
 
-static int compare_ids(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return a < b ? -1 : a > b;
-}
-
 /* True for a document that the model is to run over. */
 static bool waits(const struct ingest *ingest, const struct document *document)
 {
     return document->state != DOCUMENT_READY &&
            (!ingest->only_count || bsearch(&document->id, ingest->only, ingest->only_count,
-                                           sizeof *ingest->only, compare_ids));
+                                           sizeof *ingest->only, order_numbers));
 }
 
 /* True for a document that is to be run before the others. */

@@ -1,6 +1,7 @@
 /* What queries share as long as the file stays as it is: its extent, and a sample of its blocks. */
 #include "index/lexical_internal.h"
 #include "index/sample.h"
+#include "src/base/order.h"
 
 #include <stdlib.h>
 
@@ -85,12 +86,6 @@ static enum lmk_status look_for_block(void *context, uint64_t block, struct gap 
     return LMK_NOT_FOUND;
 }
 
-static int ascending(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return a < b ? -1 : a > b;
-}
-
 static enum lmk_status draw_blocks(struct lexical *lexical, uint64_t blocks[SAMPLE], size_t *count,
                                    struct lmk_error *error)
 {
@@ -105,7 +100,7 @@ static enum lmk_status draw_blocks(struct lexical *lexical, uint64_t blocks[SAMP
             sample_draw(look_for_block, &looking, lexical->end_block, SAMPLE, blocks, count, error);
     sqlite3_finalize(looking.neighbours);
     if (!status)
-        qsort(blocks, *count, sizeof *blocks, ascending);
+        qsort(blocks, *count, sizeof *blocks, order_numbers);
     return status;
 }
 

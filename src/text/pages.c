@@ -1,5 +1,6 @@
 #include "src/text/pages.h"
 #include "src/base/hash.h"
+#include "src/base/order.h"
 #include "src/text/reader.h"
 #include "src/text/utf8.h"
 
@@ -35,16 +36,10 @@ static size_t line_count(const struct pages *pages)
     return pages->lines.size / sizeof(struct line);
 }
 
-static int by_value(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return a < b ? -1 : a > b;
-}
-
 static void sort_hashes(struct buffer *hashes)
 {
     if (hashes->size)
-        qsort(hashes->data, hashes->size / sizeof(uint64_t), sizeof(uint64_t), by_value);
+        qsort(hashes->data, hashes->size / sizeof(uint64_t), sizeof(uint64_t), order_numbers);
 }
 
 /* How often the hash is among the sorted ones. */
