@@ -54,8 +54,7 @@ const struct command commands[] = {
      "file \"uses\"; of documents used equally often the newest count more. What has lost them is "
      "still found, by landmarks and words; ask computes again what it reads of it. Documents that "
      "are used, fit and have none get them back, which takes as long as indexing them; "
-     "interrupted, "
-     "the same command goes on from there.\n"
+     "interrupted, the same command goes on from there.\n"
      "  lmk compact -c library.lmk --kv-budget 20G"},
     {"reindex", command_reindex, "", "build a collection anew for another model or index",
      "With --model: for a model that the collection was not indexed with, from the texts that it "

@@ -55,8 +55,7 @@ static int by_block(const void *left, const void *right)
 }
 
 /* Leaves the `wanted` best blocks that can be read: of documents whose keys and values are there,
- * or are computed again.
- * Where none can, all stay, for the sentence that reading them gives. */
+ * or are computed again. Where none can, all stay, for the sentence that reading them gives. */
 static enum lmk_status keep_readable(struct asking *asking, size_t wanted, struct lmk_error *error)
 {
     struct ranking *ranking = &asking->ranking;
