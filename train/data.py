@@ -27,7 +27,7 @@ BLOCK_PIECES = 96  # word pieces of a block that the teacher reads
 QUERY_PIECES = 48
 OCCURRENCES = 4    # of an answer that are pointed at
 OTHER_NAMES = 0.3  # of the names in the questions of a retold passage
-KINDS = ("question", "cloze", "quote", "fact", "pass key", "span", "keywords", "asked")
+KINDS = ("question", "retold", "cloze", "quote", "fact", "pass key", "span", "keywords", "asked")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +185,7 @@ class Maker:
                 answer, read = self._answer(record["text"], asked["answers"], first)
             if len(ids) + len(answer) + 1 > self.step.prompt_rows:
                 answer, read = [], 0
-            prompts.append(Prompt("question", ids, answer, read, find, asked["question"]))
+            prompts.append(Prompt("retold" if retold else "question", ids, answer, read, find, asked["question"]))
         return prompts
 
     def _answer(self, text, answers, first):

@@ -418,6 +418,7 @@ def run(options):
     feed = Feed(options.parts, (options.tokenizer, "", options.questions, ""), held_out, options.workers, 77, group) \
         if {"reading", "language"} & set(options.only) else None
     trainer = Trainer(shape, StepShape(**step), settings, group, False)
+    trainer.model.eval()  # without dropout
     if options.gguf:
         from . import gguf
         from .weights import load_weights

@@ -61,11 +61,20 @@ def project(h, weights, shape):
                  for name in ("attn_q", "attn_k", "attn_v"))
 
 
-def finish(h, out, weights, shape):
-    """Adds the attention's output [B, T, H, D] and the feed-forward network to the stream [B, T, C]."""
-    h = h + linear(out.flatten(-2), weights["attn_output"])
+def dropped(x, share):
+    """Dropout of x [B, T, C], with a share of its own for each of the B, [B]; None: nothing is left out."""
+    if share is None:
+        return x
+    share = share[:, None, None]
+    return torch.where(torch.rand(x.shape, device=x.device) < share, 0, x / (1 - share).to(x.dtype))
+
+
+def finish(h, out, weights, shape, drop=None):
+    """Adds the attention's output [B, T, H, D] and the feed-forward network to the stream [B, T, C]; drop as in dropped."""
+    h = h + dropped(linear(out.flatten(-2), weights["attn_output"]), drop)
     x = rms_norm(h, weights["ffn_norm"], shape.epsilon)
-    return h + linear(F.silu(linear(x, weights["ffn_gate"])) * linear(x, weights["ffn_up"]), weights["ffn_down"])
+    x = F.silu(linear(x, weights["ffn_gate"])) * linear(x, weights["ffn_up"])
+    return h + dropped(linear(x, weights["ffn_down"]), drop)
 
 
 class LandmarkModel(nn.Module):
@@ -90,23 +99,23 @@ class LandmarkModel(nn.Module):
         """Sets the layer functions; compiled ones expect the same sizes in every call."""
         shape, read_documents = self.shape, self.read_documents
 
-        def local_documents(h, weights, table, bias):
+        def local_documents(h, weights, table, bias, drop):
             q, k, v = project(h, weights, shape)
-            return finish(h, attention.window_attention(q, k, v, table, bias, shape), weights, shape)
+            return finish(h, attention.window_attention(q, k, v, table, bias, shape), weights, shape, drop)
 
-        def memory_documents(h, weights, tables, documents):
+        def memory_documents(h, weights, tables, documents, drop):
             q, k, v = project(h, weights, shape)
             out, own = read_documents(q, k, v, tables, documents, shape)
-            return finish(h, out, weights, shape), q, k, v, own
+            return finish(h, out, weights, shape, drop), q, k, v, own
 
-        def local_prompts(h, weights, table):
+        def local_prompts(h, weights, table, drop):
             q, k, v = project(h, weights, shape)
-            return finish(h, attention.causal_attention(q, k, v, table, shape), weights, shape)
+            return finish(h, attention.causal_attention(q, k, v, table, shape), weights, shape, drop)
 
-        def memory_prompts(h, weights, tables, keys, values, visible):
+        def memory_prompts(h, weights, tables, keys, values, visible, drop):
             q, k, v = project(h, weights, shape)
             out, own = attention.prompt_attention(q, k, v, tables, (keys, values), visible, shape)
-            return finish(h, out, weights, shape), q, own
+            return finish(h, out, weights, shape, drop), q, own
 
         functions = {f.__name__: f for f in (local_documents, memory_documents, local_prompts, memory_prompts)}
         if yes:
@@ -125,22 +134,23 @@ class LandmarkModel(nn.Module):
 
     # ------------------------------------------------------------ training and indexing
 
-    def run_documents(self, rows, documents, dtype, top=None, onward=None):
+    def run_documents(self, rows, documents, dtype, top=None, onward=None, drop=None):
         """rows [B, T] with landmarks in place; documents [B, N]. -> (stream [B, T, C] before the last norm, {memory
         layer: dict of q, k, v before rotation and own}). With `top`, only the layers up to and including it. onward: numbers
-        of the contexts that go on behind the top memory layer, in order; the stream is theirs alone. None: all."""
+        of the contexts that go on behind the top memory layer, in order; the stream is theirs alone. None: all. drop [B]:
+        dropout's share of what a layer adds to a context's stream, in training."""
         length, device = rows.shape[1], rows.device
         tables = {kind: self.table(kind, length, device) for kind in ("true", "offset", "far_query")}
         bias = attention.window_bias(documents, self.shape, dtype)
         h, memory = F.embedding(rows, self.embedding).to(dtype), {}
         for index, layer in enumerate(self.layers[:len(self.layers) if top is None else top + 1]):
             if index in self.shape.memory_layers:
-                h, q, k, v, own = self.functions["memory_documents"](h, layer.weights(), tables, documents)
+                h, q, k, v, own = self.functions["memory_documents"](h, layer.weights(), tables, documents, drop)
                 memory[index] = {"q": q, "k": k, "v": v, "own": own}
                 if onward is not None and index == max(self.shape.memory_layers):
-                    h, bias = h[onward], bias[onward]
+                    h, bias, drop = h[onward], bias[onward], None if drop is None else drop[onward]
             else:
-                h = self.functions["local_documents"](h, layer.weights(), tables["true"], bias)
+                h = self.functions["local_documents"](h, layer.weights(), tables["true"], bias, drop)
         return h, memory
 
     def run_long(self, rows, dtype, top=None, piece=32, reach=None, best=None):
@@ -193,7 +203,7 @@ class LandmarkModel(nn.Module):
             out = attention.window_attention(q, k, v, self.table("true", length, q.device), bias, shape)
         return out[:, before:]
 
-    def run_prompts(self, rows, memory=None, visible=None, dtype=torch.float32):
+    def run_prompts(self, rows, memory=None, visible=None, dtype=torch.float32, drop=None):
         """rows [B * P, T], T < R, from position 0, no landmark in them. Without memory: pass 1, up to the queries of
         the top memory layer; -> {layer: q}. With memory (of run_documents) and visible [B, P, N]: pass 2;
         -> (stream [B * P, T, C], {layer: dict of q and own})."""
@@ -207,14 +217,14 @@ class LandmarkModel(nn.Module):
             weights = layer.weights()
             if index in self.shape.memory_layers and memory:
                 h, q, own = self.functions["memory_prompts"](h, weights, tables, memory[index]["k"],
-                                                             memory[index]["v"], visible)
+                                                             memory[index]["v"], visible, drop)
                 read[index] = {"q": q, "own": own}
                 continue
             if index in self.shape.memory_layers:
                 read[index] = project(h, weights, self.shape)[0]
                 if index == last:
                     return read
-            h = self.functions["local_prompts"](h, weights, tables["true"])
+            h = self.functions["local_prompts"](h, weights, tables["true"], drop)
         return h, read
 
     def logits(self, h):

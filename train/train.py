@@ -70,6 +70,12 @@ class Trainer:
         # Contexts that the language is learnt from: passages with questions come again too often for that.
         order = torch.arange(step.contexts, device=device)
         self.running = torch.cat((order[:step.natural], order[step.natural + step.questions:]))
+        self.dropout = {"contexts": None, "prompts": None}  # shares, of each context and each prompt
+        if settings.dropout:
+            repeated = torch.arange(step.contexts, device=device)
+            repeated = (repeated >= step.natural) & (repeated < step.natural + step.questions)
+            self.dropout = {"contexts": settings.dropout * repeated,
+                            "prompts": torch.full((step.contexts * step.prompts,), settings.dropout, device=device)}
         self.skipped = torch.zeros((), dtype=torch.int64, device=device)
 
     # ------------------------------------------------------------ a step's tensors
@@ -88,7 +94,8 @@ class Trainer:
 
     def loss(self, batch, aims, questions):
         """batch: of upload; aims [B', N, E], questions [P, E] of the teacher or None. -> (loss, {name: value})"""
-        h, memory = self.model.run_documents(batch["rows"], batch["documents"], self.dtype, onward=self.running)
+        h, memory = self.model.run_documents(batch["rows"], batch["documents"], self.dtype, onward=self.running,
+                                             drop=self.drop("contexts"))
         keys = self.model.landmark_keys(memory)                                           # [B, N, L, G, D]
         rotated = {layer: self.model.offset_keys(memory[layer]["k"]) for layer in self.shape.memory_layers}
         parts = {"language": self.language_loss(h, batch["rows"][self.running], batch["documents"][self.running])}
@@ -104,6 +111,9 @@ class Trainer:
             total = total + settings.stream * parts["stream"] + settings.gate * parts["stream_gate"]
         return total, parts
 
+    def drop(self, kind):
+        return self.dropout[kind] if self.model.training else None
+
     def language_loss(self, h, rows, documents):
         """h [B, T, C] of contexts rows [B, T], documents [B, N]."""
         target = losses.next_tokens(rows, documents, self.shape)
@@ -117,7 +127,7 @@ class Trainer:
         step = self.step
         row = torch.arange(step.prompt_rows, device=self.device)
         tokens = row < batch["prompt_length"][:, None]
-        queries = self.model.run_prompts(batch["prompts"], dtype=self.dtype)
+        queries = self.model.run_prompts(batch["prompts"], dtype=self.dtype, drop=self.drop("prompts"))
         pooled = self.model.pooled_query(queries, tokens).flatten(1, 2)                   # [P, L * G, D]
         joint = keys.flatten(2, 3)                                                        # [B, N, L * G, D]
         by_part = torch.einsum("pkd,bnkd->pbnk", pooled, joint)
@@ -164,7 +174,7 @@ class Trainer:
         top_keys [B, N, R, G, D]: the top memory layer's, rotated."""
         step = self.step
         visible = batch["visible"].unflatten(0, (-1, step.prompts))
-        h, read = self.model.run_prompts(batch["prompts"], memory, visible, self.dtype)
+        h, read = self.model.run_prompts(batch["prompts"], memory, visible, self.dtype, self.drop("prompts"))
         index = torch.arange(step.answer, device=self.device)
         at = (batch["prompt_length"][:, None] - 1 + index).clamp(max=step.prompt_rows - 2)          # [P, A]
         asked = index < batch["answer_length"][:, None]

@@ -9,7 +9,7 @@ import torch
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 from train import landmark_attention as attention  # noqa: E402
 from train.config import Shape  # noqa: E402
-from train.model import LandmarkModel  # noqa: E402
+from train.model import LandmarkModel, dropped  # noqa: E402
 
 SHAPE = Shape(layers=4, width=32, heads=4, kv_heads=2, head_width=8, inner=48, vocabulary=97, block_size=7, landmark=4,
               memory_layers=(1, 3), window=12, near_blocks=3, reach=5)
@@ -58,6 +58,29 @@ class Blocks(unittest.TestCase):
         h, memory = model.run_documents(rows, numbers, torch.float64, onward=torch.tensor([0, 3]))
         self.assert_close(h, all_h[[0, 3]])
         self.assert_close(memory[1]["v"], all_memory[1]["v"])
+
+    def test_dropout(self):
+        x = torch.ones(3, 4, 1000)
+        out = dropped(x, torch.tensor([0.0, 0.25, 0.9]))
+        self.assertTrue(torch.equal(out[0], x[0]))
+        for row, share in ((1, 0.25), (2, 0.9)):
+            left = (out[row] != 0).double().mean().item()
+            self.assertAlmostEqual(left, 1 - share, delta=0.04)  # 4,000 draws
+            self.assertTrue(((out[row] == 0) | ((out[row] * (1 - share) - 1).abs() < 1e-6)).all())
+
+    def test_dropout_by_context(self):
+        rows, numbers, _ = self.documents()
+        drop = torch.tensor([0.0, 0.5])
+        plain, _ = self.model.run_documents(rows, numbers, torch.float64)
+        h, memory = self.model.run_documents(rows, numbers, torch.float64, onward=torch.tensor([1, 0]), drop=drop)
+        self.assert_close(h[1], plain[0])
+        self.assertGreater(((h[0] - plain[1]).norm() / plain[1].norm()).item(), 0.1)
+        prompts = torch.randint(5, SHAPE.vocabulary, (6, 6), generator=self.generator)
+        visible = torch.ones(2, 3, 10, dtype=torch.bool)
+        expected, _ = self.model.run_prompts(prompts, memory, visible, torch.float64)
+        h, _ = self.model.run_prompts(prompts, memory, visible, torch.float64, torch.tensor([0.0] * 5 + [0.5]))
+        self.assert_close(h[:5], expected[:5])
+        self.assertGreater(((h[5] - expected[5]).norm() / expected[5].norm()).item(), 0.1)
 
     def test_gradients(self):
         rows, numbers, parts = self.documents()
