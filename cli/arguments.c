@@ -58,7 +58,7 @@ const struct option_row option_rows[] = {
     {OPTION_READER_MODEL, "reader-model", "NAME", "ask ", "its model, where it has several"},
     {OPTION_READER_WAIT, "reader-wait", "SECONDS", "ask ", "how long it may be silent (120)"},
     {'K', "kv", "TIER", "index eval retrieval qa passkey needle perplexity ",
-     "how keys and values of what is added are kept: q8_0 (default), q4_0, f16, or none, which ask "
+     "how keys and values of what is added are kept: q4_0 (default), q8_0, f16, or none, which ask "
      "computes again; of a new collection, the default from then on; perplexity: how memory reads "
      "them, none: as computed"},
     {'A', "ann", "FACTORY", "index reindex eval retrieval qa passkey needle ",
@@ -139,7 +139,7 @@ static const struct {
 } choices[] = {
     {"MODE", "hybrid landmark lexical "},
     {"KIND", "question token head chunk "},
-    {"TIER", "q8_0 q4_0 f16 none "},
+    {"TIER", "q4_0 q8_0 f16 none "},
     {"SHELL", "bash zsh fish "},
 };
 
@@ -561,7 +561,7 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
     struct option options[ROWS + 1];
     make_tables(command, letters, options);
     *arguments = (struct arguments){
-        .tier = LMK_TIER_Q8_0, .per_document = SIZE_MAX, .most_matches = UINT64_MAX};
+        .tier = lmk_open_defaults().tier, .per_document = SIZE_MAX, .most_matches = UINT64_MAX};
     enum lmk_status status = set_defaults(arguments, command, error);
     optind = 1;
     for (int letter; (letter = getopt_long(argc, argv, letters, options, NULL)) != -1;) {

@@ -123,7 +123,7 @@ struct lmk_collection;
 struct lmk_open_options {
     bool write;         /* take the writer's lock */
     bool create;        /* with write: make the collection where there is none */
-    enum lmk_tier tier; /* with create: tier of keys and values; lmk_open_defaults: LMK_TIER_Q8_0 */
+    enum lmk_tier tier; /* with create: tier of keys and values; lmk_open_defaults: LMK_TIER_Q4_0 */
     const char *ann;    /* with create: FAISS factory string ("HNSW32"), NULL: chosen by size */
 };
 LMK_API struct lmk_open_options lmk_open_defaults(void);

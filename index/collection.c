@@ -16,7 +16,7 @@
 
 struct lmk_open_options lmk_open_defaults(void)
 {
-    return (struct lmk_open_options){.tier = LMK_TIER_Q8_0};
+    return (struct lmk_open_options){.tier = LMK_TIER_Q4_0};
 }
 
 const char *collection_state_name(enum document_state state)

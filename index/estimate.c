@@ -225,7 +225,7 @@ static enum lmk_status estimate(struct lmk_collection *collection, const struct 
     struct ingest_work waiting = {0};
     struct buffer new_files, portions;
     struct store_settings settings =
-        collection ? *store_settings(collection->store) : collection_settings(model, LMK_TIER_Q8_0);
+        collection ? *store_settings(collection->store) : collection_settings(model, lmk_open_defaults().tier);
     buffer_init(&new_files, SIZE_MAX / 2);
     buffer_init(&portions, SIZE_MAX / 2);
     enum lmk_status status =
