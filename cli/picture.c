@@ -231,10 +231,11 @@ static void draw(FILE *file, const char *question, const struct rows *rows, cons
     size_t size = strlen(question), shown = prefix(question, size, 80);
     print_line(file, MARGIN, 38, "class=\"question\"", question, shown, shown < size);
     fprintf(file,
-            "<text x=\"%d\" y=\"60\" class=\"note\">%zu of %s were read, in %s; the darker, the "
+            "<text x=\"%d\" y=\"60\" class=\"note\">%zu of the %s of %s %s read; the darker, the "
             "more attention.</text>\n%s</svg>\n",
             MARGIN, rows->answer->count, output_count(rows->blocks, "block"),
-            output_count(rows->documents, "document"), body);
+            output_count(rows->documents, "document"), rows->answer->count == 1 ? "was" : "were",
+            body);
 }
 
 /* Draws into memory first: only then is the height known. */
