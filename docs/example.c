@@ -31,7 +31,7 @@ static enum lmk_status add_books(const struct lmk_model *model, const char *path
     struct lmk_index_report report;
     struct lmk_open_options open = lmk_open_defaults();
     open.write = open.create = true;
-    open.tier = LMK_TIER_F16; /* the default, LMK_TIER_Q8_0, is half as large */
+    open.tier = LMK_TIER_F16; /* the default, LMK_TIER_Q4_0, is a quarter as large */
     enum lmk_status status = lmk_collection_open(&collection, path, model, &open, error);
     if (status)
         return status;
