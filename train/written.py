@@ -1,8 +1,8 @@
 """The questions written for this project, put to their passages.
 
-    python3 -m train.written --text FOLDER [--questions FILE]
+    python3 -m train.written --text FOLDER [--questions FILE...]
 
-train/questions.jsonl.bz2 has the questions alone: records of `title` (an encyclopedia article's or a book's), `begins` (how the
+train/questions*.jsonl.bz2 have the questions alone: records of `title` (an encyclopedia article's or a book's), `begins` (how the
 paragraph that is asked about begins) and `qas`. Looks for the paragraphs in the texts that prepare.py has left in FOLDER, and
 writes those found to qa-written.train.jsonl and qa-written.dev.jsonl there. A model wrote the questions; every answer is a
 short stretch of its paragraph.
@@ -17,7 +17,7 @@ import os
 from .json_lines import each_line, write_lines
 from .split import bucket
 
-QUESTIONS = os.path.join(os.path.dirname(__file__), "questions.jsonl.bz2")
+QUESTIONS = sorted(glob.glob(os.path.join(os.path.dirname(__file__), "questions*.jsonl.bz2")))
 BEGINNING = 60   # characters that tell a paragraph
 HELD_OUT = 20    # of 1000 passages
 
@@ -40,12 +40,13 @@ def find_passages(texts, wanted):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--text", required=True, help="folder of prepare.py")
-    parser.add_argument("--questions", default=QUESTIONS)
+    parser.add_argument("--questions", nargs="+", default=QUESTIONS)
     options = parser.parse_args()
     wanted = collections.defaultdict(dict)
-    with bz2.open(options.questions, "rt", encoding="utf-8") as lines:
-        for record in map(json.loads, lines):
-            wanted[record["title"]][record["begins"]] = record
+    for path in options.questions:
+        with bz2.open(path, "rt", encoding="utf-8") as lines:
+            for record in map(json.loads, lines):
+                wanted[record["title"]][record["begins"]] = record
     texts = [path for path in sorted(glob.glob(f"{options.text}/*.train.jsonl")) if not os.path.basename(path).startswith("qa-")]
     found = list(find_passages(texts, wanted))
     split = {"train": [], "dev": []}
