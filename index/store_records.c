@@ -397,7 +397,8 @@ bool segment_decode(const void *data, size_t size, struct segment_record *segmen
     segment->size = record_read_u64(&reader);
     read_hash(&reader, segment->hash);
     read_name(&reader, segment->factory, sizeof segment->factory);
-    return !reader.bad && segment->first_block <= segment->end_block;
+    return !reader.bad && segment->first_block <= segment->end_block &&
+           segment->vector_count <= segment->end_block - segment->first_block;
 }
 
 enum lmk_status entry_encode(const void *key, size_t key_size, uint64_t document,

@@ -166,14 +166,21 @@ static void test_segment_records(void **state)
     (void)state;
     struct store *store = sample_store_create("segments", &sample_settings);
     struct segment_record records[3] = {
-        {.name = "a.faiss", .vector_count = 3, .size = UINT64_MAX, .factory = "IDMap,Flat"},
+        {.name = "a.faiss",
+         .end_block = 4,
+         .vector_count = 3,
+         .size = UINT64_MAX,
+         .factory = "IDMap,Flat"},
         {.name = "b.faiss", .part = 2, .hash = {1, 2, 255}},
         {.name = "c.faiss"},
     };
     memset(records[2].name, 'c', 63);
     memset(records[2].factory, 'F', 63);
     expect_segments(store, records, 0);
+    struct sample sample;
+    sample_make(&sample, &sample_settings, LMK_TIER_Q8_0, 1, 4);
     struct store_batch *batch = sample_batch(store);
+    sample_index(batch, &sample, &sample_settings);
     for (size_t i = 3; i-- > 0;)
         assert_int_equal(store_put_segment(batch, &records[i], NULL), LMK_OK);
     sample_commit(batch);
@@ -185,6 +192,27 @@ static void test_segment_records(void **state)
     assert_int_equal(store_remove_segment(batch, "unknown", NULL), LMK_OK);
     sample_commit(batch);
     expect_segments(store, records, 2);
+    store_close(store);
+    sample_free(&sample);
+}
+
+/* A hostile file may say anything. */
+static void test_impossible_segment(void **state)
+{
+    (void)state;
+    struct store *store = sample_store_create("impossible", &sample_settings);
+    struct segment_record record = {
+        .name = "a.faiss", .first_block = 7, .end_block = 11, .vector_count = 5};
+    struct store_batch *batch = sample_batch(store);
+    assert_int_equal(store_put_segment(batch, &record, NULL), LMK_OK);
+    sample_commit(batch);
+    struct store_view *view = sample_view(store);
+    struct buffer found;
+    buffer_init(&found, 1 << 20);
+    struct lmk_error error;
+    assert_int_equal(store_segments(view, &found, &error), LMK_CORRUPT);
+    buffer_release(&found);
+    store_view_end(view);
     store_close(store);
 }
 
@@ -427,9 +455,13 @@ static void test_random_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_abort),           cmocka_unit_test(test_snapshots),
-        cmocka_unit_test(test_sources),         cmocka_unit_test(test_segment_records),
-        cmocka_unit_test(test_visit_landmarks), cmocka_unit_test(test_random_run),
+        cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_snapshots),
+        cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_segment_records),
+        cmocka_unit_test(test_impossible_segment),
+        cmocka_unit_test(test_visit_landmarks),
+        cmocka_unit_test(test_random_run),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }
