@@ -224,8 +224,9 @@ static enum lmk_status estimate(struct lmk_collection *collection, const struct 
     struct reading reading = {.model = model, .end = start + seconds};
     struct ingest_work waiting = {0};
     struct buffer new_files, portions;
-    struct store_settings settings =
-        collection ? *store_settings(collection->store) : collection_settings(model, lmk_open_defaults().tier);
+    struct store_settings settings = collection
+                                         ? *store_settings(collection->store)
+                                         : collection_settings(model, lmk_open_defaults().tier);
     buffer_init(&new_files, SIZE_MAX / 2);
     buffer_init(&portions, SIZE_MAX / 2);
     enum lmk_status status =
