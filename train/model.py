@@ -206,7 +206,7 @@ class LandmarkModel(nn.Module):
     def run_prompts(self, rows, memory=None, visible=None, dtype=torch.float32, drop=None):
         """rows [B * P, T], T < R, from position 0, no landmark in them. Without memory: pass 1, up to the queries of
         the top memory layer; -> {layer: q}. With memory (of run_documents) and visible [B, P, N]: pass 2;
-        -> (stream [B * P, T, C], {layer: dict of q and own})."""
+        -> (stream [B * P, T, C], {layer: dict of q and own}). drop [B * P]: as in run_documents."""
         length, device = rows.shape[1], rows.device
         tables = {kind: self.table(kind, length, device) for kind in ("true", "far_query")}
         if memory:

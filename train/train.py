@@ -72,10 +72,9 @@ class Trainer:
         self.running = torch.cat((order[:step.natural], order[step.natural + step.questions:]))
         self.dropout = {"contexts": None, "prompts": None}  # shares, of each context and each prompt
         if settings.dropout:
-            repeated = torch.arange(step.contexts, device=device)
-            repeated = (repeated >= step.natural) & (repeated < step.natural + step.questions)
-            self.dropout = {"contexts": settings.dropout * repeated,
+            self.dropout = {"contexts": torch.full((step.contexts,), settings.dropout, device=device),
                             "prompts": torch.full((step.contexts * step.prompts,), settings.dropout, device=device)}
+            self.dropout["contexts"][self.running] = 0
         self.skipped = torch.zeros((), dtype=torch.int64, device=device)
 
     # ------------------------------------------------------------ a step's tensors
