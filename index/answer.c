@@ -307,7 +307,8 @@ static enum lmk_status make_passage(struct asking *asking, size_t i, double shar
     passage->landmark_score = asking->granularity ? NAN : asking->chosen[i].landmark;
     passage->lexical_score = asking->chosen[i].lexical;
     passage->score = passage->share = share;
-    return passage_make(passage, asking->collection, asking->view, block, 1, block, token_scores,
+    struct marking marking = {token_scores, &asking->ranking};
+    return passage_make(passage, asking->collection, asking->view, block, 1, block, &marking,
                         error);
 }
 

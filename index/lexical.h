@@ -102,6 +102,12 @@ enum lmk_status lexical_score(struct lexical *lexical, const struct lexical_quer
                               uint64_t block, double *score, bool *allowed,
                               struct lmk_error *error);
 
+/* After lexical_search: what share of the query's words a text has, each counting by its weight in
+ * BM25; 0 to 1. */
+enum lmk_status lexical_coverage(struct lexical *lexical, const struct lexical_query *query,
+                                 const char *text, size_t size, double *coverage,
+                                 struct lmk_error *error);
+
 /* Blocks [first, end) of a document, at most LEXICAL_NEIGHBOURS before and after one in the middle.
  */
 struct lexical_neighbourhood {

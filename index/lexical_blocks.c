@@ -20,12 +20,17 @@ static enum lmk_status keep_word(void *context, const char *stem, size_t stem_si
     return status ? status : buffer_append(&reading->stems, " ", 1, error);
 }
 
+static void reading_init(struct lexical_reading *reading)
+{
+    buffer_init(&reading->stems, 1 << 24);
+    buffer_init(&reading->starts, 1 << 24);
+}
+
 enum lmk_status lexical_read_text(struct lexical *lexical, uint64_t block,
                                   struct lexical_reading *reading, struct lmk_error *error)
 {
     enum lmk_status status = LMK_OK;
-    buffer_init(&reading->stems, 1 << 24);
-    buffer_init(&reading->starts, 1 << 24);
+    reading_init(reading);
     if (!lexical->text &&
         (status = lexical_prepare(lexical, &lexical->text,
                                   "SELECT text FROM words WHERE rowid = ?1", error)))
@@ -191,6 +196,30 @@ enum lmk_status lexical_score(struct lexical *lexical, const struct lexical_quer
     if (!status && query->term_count && *allowed && lexical->scorer.average > 0 &&
         !(status = lexical_read_block(lexical, query, block, &content, error)))
         *score = lexical_score_content(lexical, query, content, 0, query->term_count);
+    return status;
+}
+
+/* ------------------------------------------------------------------ any text */
+
+enum lmk_status lexical_coverage(struct lexical *lexical, const struct lexical_query *query,
+                                 const char *text, size_t size, double *coverage,
+                                 struct lmk_error *error)
+{
+    struct lexical_reading reading;
+    struct lexical_content *content = NULL;
+    double there = 0, all = 0;
+    reading_init(&reading);
+    enum lmk_status status = lexical_words(lexical, text, size, keep_word, &reading, error);
+    if (!status && !(content = lexical_count_terms(query, &reading)))
+        status = error_memory(error, sizeof *content);
+    for (size_t i = 0; content && i < query->term_count; i++) {
+        all += query->weights[i];
+        if (content->frequency[query->terms[i].number])
+            there += query->weights[i];
+    }
+    *coverage = all > 0 ? there / all : 0;
+    free(content);
+    lexical_reading_release(&reading);
     return status;
 }
 

@@ -19,8 +19,6 @@ struct ranker {
     struct store_view *view;
     const struct ranking_request *request;
     struct ranking *ranking;
-    struct lexical *lexical; /* NULL: the words are not there, or not asked for */
-    struct lexical_query query;
     struct lexical_statistics words, landmarks;
     float *pooled; /* the question's query for joint landmarks */
     struct side_weights weights;
@@ -28,6 +26,8 @@ struct ranker {
 
 void ranking_release(struct ranking *ranking)
 {
+    if (ranking->lexical)
+        lexical_end(ranking->lexical, &ranking->query);
     free(ranking->items);
     free(ranking->head_scores);
     *ranking = (struct ranking){0};
@@ -71,9 +71,9 @@ static enum lmk_status lexical_candidates(struct ranker *ranker, struct lmk_erro
     struct lexical_hit *hits = malloc(wanted * sizeof *hits);
     if (!hits)
         return error_memory(error, wanted * sizeof *hits);
-    enum lmk_status status =
-        lexical_search(ranker->lexical, &ranker->query, wanted, ranker->request->most_matches,
-                       ranker->request->scope, hits, &found, &ranker->words, error);
+    enum lmk_status status = lexical_search(
+        ranker->ranking->lexical, &ranker->ranking->query, wanted, ranker->request->most_matches,
+        ranker->request->scope, hits, &found, &ranker->words, error);
     struct ranking *ranking = ranker->ranking;
     for (size_t i = 0; !status && i < found; i++) {
         struct document document;
@@ -154,8 +154,8 @@ static enum lmk_status complete_words(struct ranker *ranker, struct lmk_error *e
         struct ranked item = ranking->items[i];
         bool allowed = true;
         if (isnan(item.lexical))
-            status = lexical_score(ranker->lexical, &ranker->query, item.block, &item.lexical,
-                                   &allowed, error);
+            status = lexical_score(ranker->ranking->lexical, &ranker->ranking->query, item.block,
+                                   &item.lexical, &allowed, error);
         if (allowed)
             ranking->items[kept++] = item;
     }
@@ -194,8 +194,8 @@ static enum lmk_status score_neighbourhoods(struct ranker *ranker, struct lmk_er
     for (size_t i = 0; !status && i < ranking->count; i++)
         status = find_neighbourhood(ranker, ranking->items[i].block, &document, &found[i], error);
     if (!status)
-        status = lexical_score_neighbourhoods(ranker->lexical, &ranker->query, found,
-                                              ranking->count, error);
+        status = lexical_score_neighbourhoods(ranker->ranking->lexical, &ranker->ranking->query,
+                                              found, ranking->count, error);
     for (size_t i = 0; !status && i < ranking->count; i++)
         ranking->items[i].neighbourhood = found[i].score;
     free(found);
@@ -342,7 +342,7 @@ static enum lmk_status nothing_found(const struct ranker *ranker, struct lmk_err
     enum lmk_status status = store_counts(ranker->view, &counts, error);
     if (status)
         return status;
-    if (ranker->request->mode == LMK_LEXICAL && counts.documents && !ranker->lexical)
+    if (ranker->request->mode == LMK_LEXICAL && counts.documents && !ranker->ranking->lexical)
         return error_set(error, LMK_NOT_FOUND,
                          "The words of %s are not indexed. Run lmk index again with its folder, or "
                          "search with --mode landmark.",
@@ -357,14 +357,15 @@ static enum lmk_status nothing_found(const struct ranker *ranker, struct lmk_err
 
 static enum lmk_status find_words(struct ranker *ranker, struct lmk_error *error)
 {
-    enum lmk_status status = lexical_of(ranker->collection, &ranker->lexical, error);
+    enum lmk_status status = lexical_of(ranker->collection, &ranker->ranking->lexical, error);
     if (status)
         return status == LMK_NOT_FOUND ? LMK_OK : status;
-    if ((status = lexical_begin(ranker->lexical, ranker->request->text, &ranker->query, error))) {
-        ranker->lexical = NULL;
+    if ((status = lexical_begin(ranker->ranking->lexical, ranker->request->text,
+                                &ranker->ranking->query, error))) {
+        ranker->ranking->lexical = NULL;
         return status;
     }
-    status = lexical_documents(ranker->lexical, &ranker->ranking->documents_words, error);
+    status = lexical_documents(ranker->ranking->lexical, &ranker->ranking->documents_words, error);
     if (!status)
         status = lexical_candidates(ranker, error);
     return status;
@@ -373,7 +374,7 @@ static enum lmk_status find_words(struct ranker *ranker, struct lmk_error *error
 /* The words' part of the scores of all candidates, which are in the order of their blocks. */
 static enum lmk_status score_words(struct ranker *ranker, struct lmk_error *error)
 {
-    if (!ranker->lexical)
+    if (!ranker->ranking->lexical)
         return LMK_OK;
     enum lmk_status status = complete_words(ranker, error);
     if (!status && (ranker->weights.neighbourhood || ranker->request->features))
@@ -439,8 +440,6 @@ enum lmk_status ranking_make(struct ranking *ranking, struct lmk_collection *col
             sequence_pooled_query(request->question->sequence, ranker.pooled);
         status = rank(&ranker, timing, error);
     }
-    if (ranker.lexical)
-        lexical_end(ranker.lexical, &ranker.query);
     free(ranker.pooled);
     return status;
 }

@@ -122,8 +122,9 @@ static enum lmk_status make_passage(struct retrieval *retrieval, const struct se
     double after = ingest_clock();
     timing->fetch += 1e3 * (between - before);
     timing->attention += 1e3 * (after - between);
+    struct marking marking = {has_keys ? retrieval->token_scores : NULL, &retrieval->ranking};
     return passage_make(passage, retrieval->collection, retrieval->view, selected->first,
-                        selected->count, ranked->block, has_keys ? retrieval->token_scores : NULL,
+                        selected->count, ranked->block, retrieval->options->mark ? &marking : NULL,
                         error);
 }
 

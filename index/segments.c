@@ -115,28 +115,65 @@ static enum lmk_status open_segment(struct lmk_collection *collection,
     return status;
 }
 
-enum lmk_status segment_find(struct lmk_collection *collection, const struct segment_record *record,
-                             struct landmark_segment **index, struct lmk_error *error)
+static struct landmark_segment *find_open(const struct segments *segments, const char *name)
+{
+    for (size_t i = 0; i < segments->count; i++)
+        if (!strcmp(segments->items[i].name, name))
+            return segments->items[i].index;
+    return NULL;
+}
+
+static enum lmk_status keep_open(struct segments *segments, const struct segment_use *use,
+                                 struct lmk_error *error)
+{
+    size_t bytes = (segments->count + 1) * sizeof *segments->items;
+    struct open_segment *items = realloc(segments->items, bytes);
+    if (!items)
+        return error_memory(error, bytes);
+    segments->items = items;
+    struct open_segment *opened = &items[segments->count++];
+    memcpy(opened->name, use->record->name, sizeof opened->name);
+    opened->index = use->index;
+    return LMK_OK;
+}
+
+/* Several at once: a process that asks one question spends most of its time here, where codes are
+ * checked and copied into memory. */
+enum lmk_status segments_open(struct lmk_collection *collection, struct segment_use *uses,
+                              size_t count, struct lmk_error *error)
 {
     if (!collection->segments && !(collection->segments = calloc(1, sizeof *collection->segments)))
         return error_memory(error, sizeof *collection->segments);
-    struct segments *segments = collection->segments;
-    for (size_t i = 0; i < segments->count; i++)
-        if (!strcmp(segments->items[i].name, record->name)) {
-            *index = segments->items[i].index;
-            return LMK_OK;
+    bool *opened = calloc(count + 1, sizeof *opened);
+    if (!opened)
+        return error_memory(error, count);
+    enum lmk_status status = LMK_OK;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (size_t i = 0; i < count; i++) {
+        struct lmk_error fault;
+        enum lmk_status result = LMK_OK;
+        uses[i].index = find_open(collection->segments, uses[i].record->name);
+        if (!uses[i].index) {
+            result = open_segment(collection, uses[i].record, &uses[i].index, &fault);
+            opened[i] = !result;
         }
-    struct open_segment *items = realloc(segments->items, (segments->count + 1) * sizeof *items);
-    if (!items)
-        return error_memory(error, (segments->count + 1) * sizeof *items);
-    segments->items = items;
-    enum lmk_status status = open_segment(collection, record, index, error);
-    if (status)
-        return status;
-    struct open_segment *opened = &items[segments->count++];
-    memcpy(opened->name, record->name, sizeof opened->name);
-    opened->index = *index;
-    return LMK_OK;
+        if (result) {
+#pragma omp critical(segment_failure)
+            {
+                status = result;
+                *error = fault;
+            }
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        enum lmk_status kept = LMK_OK;
+        if (opened[i] && (status || (kept = keep_open(collection->segments, &uses[i], error))))
+            landmarks_close(uses[i].index);
+        if (kept)
+            status = kept;
+    }
+    free(opened);
+    return status;
 }
 
 /* ------------------------------------------------------------------ verifying */

@@ -20,10 +20,16 @@ size_t segment_part_start(const struct model_shape *shape, uint32_t part);
 enum lmk_status segments_list(struct lmk_collection *collection, struct store_view *view,
                               uint32_t part, struct buffer *list, struct lmk_error *error);
 
-/* The index of a record, opened at its first use; open until a view that does not name it is
- * listed. */
-enum lmk_status segment_find(struct lmk_collection *collection, const struct segment_record *record,
-                             struct landmark_segment **index, struct lmk_error *error);
+/* A segment that a search asks. */
+struct segment_use {
+    const struct segment_record *record;
+    struct landmark_segment *index;
+};
+
+/* Sets `index` of each from its record, opened at its first use; open until a view that does not
+ * name it is listed. */
+enum lmk_status segments_open(struct lmk_collection *collection, struct segment_use *uses,
+                              size_t count, struct lmk_error *error);
 
 /* True where one of the records has the name. */
 bool segment_is_named(const char *name, const struct segment_record *records, size_t count);

@@ -280,36 +280,45 @@ static int by_score(const void *left, const void *right)
     return by_block(left, right);
 }
 
-/* Asks the indexes of the segments, and scans what they do not hold, and of the scope SCOPE_FEW
- * blocks that they do: most of them have nothing of a small one. `coded` has room for all of
- * them. */
-static enum lmk_status search_segments(struct lmk_collection *collection, struct search *search,
-                                       const struct segment_record *records, size_t count,
-                                       size_t wanted, struct asked_segment *coded,
-                                       struct lmk_error *error)
+/* Which segments are asked: those of living blocks, but that SCOPE_FEW blocks of the scope are
+ * scanned instead, as most segments have nothing of a small one. */
+static size_t choose_segments(struct search *search, const struct segment_record *records,
+                              size_t count, struct segment_use *uses)
 {
-    enum lmk_status status = LMK_OK;
-    uint64_t searched = 0, scanned = 0;
-    size_t coded_count = 0;
-    for (size_t i = 0; !status && i < count; i++) {
-        struct asked_segment segment = {.record = &records[i]};
+    uint64_t scanned = 0;
+    size_t chosen = 0;
+    for (size_t i = 0; i < count; i++) {
         uint64_t few = search->scope ? blocks_in_scope(search->scope, &records[i]) : SCOPE_FEW + 1;
         if (!segment_lives(search->view, &records[i]))
             continue;
-        if (scanned + few <= SCOPE_FEW) {
+        if (scanned + few <= SCOPE_FEW)
             scanned += few;
-            continue;
-        }
-        status = scan(search, searched, records[i].first_block, error);
-        if (!status)
-            status = segment_find(collection, &records[i], &segment.index, error);
-        if (!status && landmarks_coded(records[i].factory))
+        else
+            uses[chosen++].record = &records[i];
+    }
+    return chosen;
+}
+
+/* Asks the indexes of the segments, and scans what they do not hold. `coded` has room for all of
+ * them. */
+static enum lmk_status search_segments(struct search *search, const struct segment_use *uses,
+                                       size_t count, size_t wanted, struct asked_segment *coded,
+                                       struct lmk_error *error)
+{
+    enum lmk_status status = LMK_OK;
+    uint64_t searched = 0;
+    size_t coded_count = 0;
+    for (size_t i = 0; !status && i < count; i++) {
+        const struct segment_record *record = uses[i].record;
+        struct asked_segment segment = {.record = record, .index = uses[i].index};
+        status = scan(search, searched, record->first_block, error);
+        if (!status && landmarks_coded(record->factory))
             coded[coded_count++] = segment;
         else if (!status) {
             status = search_segment(search, &segment, wanted, error);
             free(segment.found);
         }
-        searched = records[i].end_block;
+        searched = record->end_block;
     }
     if (!status)
         status = scan(search, searched, UINT64_MAX, error);
@@ -328,10 +337,16 @@ static enum lmk_status search_all(struct lmk_collection *collection, struct sear
     enum lmk_status status = segments_list(collection, search->view, search->part, &list, error);
     const struct segment_record *records = (const struct segment_record *)list.data;
     size_t count = isinf(search->effort) ? 0 : list.size / sizeof *records;
+    struct segment_use *uses = calloc(count + 1, sizeof *uses);
     struct asked_segment *coded = malloc((count + 1) * sizeof *coded);
+    if (!status && (!uses || !coded))
+        status = error_memory(error, count * sizeof *coded);
+    size_t chosen = status ? 0 : choose_segments(search, records, count, uses);
     if (!status)
-        status = coded ? search_segments(collection, search, records, count, wanted, coded, error)
-                       : error_memory(error, count * sizeof *coded);
+        status = segments_open(collection, uses, chosen, error);
+    if (!status)
+        status = search_segments(search, uses, chosen, wanted, coded, error);
+    free(uses);
     free(coded);
     buffer_release(&list);
     return status;

@@ -34,7 +34,8 @@ def find_passages(texts, wanted):
                 asked = open_questions.pop(paragraph[:BEGINNING], None)
                 if asked:   # another edition may begin alike and go on otherwise
                     answered = [qa for qa in asked["qas"] if all(answer in paragraph for answer in qa["answers"])]
-                    yield {"source": "written", "title": asked["title"], "text": paragraph, "qas": answered}
+                    if answered:
+                        yield {"source": "written", "title": asked["title"], "text": paragraph, "qas": answered}
 
 
 def main():

@@ -14,10 +14,13 @@ LONG = "The river Ouse rises in the hills behind the town and " + "flows " * 10 
 class Written(unittest.TestCase):
     def test_paragraphs_are_found_by_title_and_beginning(self):
         qas = [{"question": "Where does the Ouse end?", "answers": ["the sea"]}]
-        documents = [{"title": "Ouse", "text": f"A river.\n\n {LONG}\nThe end."}, {"title": "Other", "text": LONG},
+        # of its questions none can be answered: it is left out
+        unanswered = "Its banks were built in the years of the great flood, and the bridges soon after them."
+        documents = [{"title": "Ouse", "text": f"A river.\n\n {LONG}\n{unanswered}\nThe end."}, {"title": "Other", "text": LONG},
                      {"title": "Ouse", "text": f"Second edition.\n{LONG}"}]
         of_another = {"question": "Who sailed on the Ouse?", "answers": ["Noah"]}
-        wanted = {"Ouse": {LONG[:BEGINNING]: {"title": "Ouse", "qas": qas + [of_another]}, "Gone": {"title": "Ouse", "qas": qas}}}
+        wanted = {"Ouse": {LONG[:BEGINNING]: {"title": "Ouse", "qas": qas + [of_another]}, "Gone": {"title": "Ouse", "qas": qas},
+                           unanswered[:BEGINNING]: {"title": "Ouse", "qas": [of_another]}}}
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "wiki.train.jsonl")
             with open(path, "w", encoding="utf-8") as out:

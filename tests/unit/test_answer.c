@@ -610,6 +610,39 @@ static void test_range_at_the_end(void **state)
     lmk_collection_close(bad);
 }
 
+/* Where there is no attention, the words choose: the sentence with more of them, and rarer ones. */
+static void test_mark_by_words(void **state)
+{
+    (void)state;
+    struct lmk_results *results;
+    struct lmk_error error;
+    struct lmk_search_options options = lmk_search_defaults();
+    scratch_write_text("harbour/a.txt",
+                       "The harbour was quiet. The boats came in at dusk, and a heron "
+                       "stood on the quay. The boats lay still in the harbour.");
+    scratch_write_text("harbour/b.txt", "The boats were painted. The harbour froze.");
+    struct lmk_collection *harbour = scratch_create("harbour.lmk", tiny_model, LMK_TIER_NONE, NULL);
+    scratch_index(harbour, "harbour");
+    for (options.mode = LMK_HYBRID; options.mode <= LMK_LEXICAL; options.mode++) {
+        if (options.mode == LMK_LANDMARK)
+            continue;
+        must(lmk_search(harbour, "herons by the boats of a harbour", &options, &results, &error),
+             &error);
+        const struct lmk_passage *passage = NULL;
+        for (size_t i = 0; i < results->count; i++)
+            if (strstr(results->passages[i].path, "a.txt"))
+                passage = &results->passages[i];
+        assert_non_null(passage);
+        char *marked =
+            strndup(passage->text + passage->mark_start, passage->mark_end - passage->mark_start);
+        assert_string_equal(marked, "The boats came in at dusk, and a heron stood on the quay.");
+        assert_true(passage->mark_share == 0);
+        free(marked);
+        lmk_results_free(results);
+    }
+    lmk_collection_close(harbour);
+}
+
 static void test_landmarks_only(void **state)
 {
     (void)state;
@@ -621,7 +654,11 @@ static void test_landmarks_only(void **state)
     must(lmk_search(bare, question, NULL, &results, &error), &error);
     assert_int_equal(results->count, 10);
     assert_true(isnan(results->passages[0].attention_score));
-    assert_int_equal(results->passages[0].mark_end, 0);
+    lmk_results_free(results);
+    struct lmk_search_options options = lmk_search_defaults();
+    options.mode = LMK_LANDMARK;
+    must(lmk_search(bare, question, &options, &results, &error), &error);
+    assert_int_equal(results->passages[0].mark_end, 0); /* neither attention nor words */
     lmk_results_free(results);
     /* An answer computes them again: as if they had been kept, but not rounded to 16 bits. */
     struct lmk_collection *kept = scratch_create("kept.lmk", tiny_model, LMK_TIER_F16, NULL);
@@ -731,6 +768,7 @@ int main(void)
         cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_finer),
         cmocka_unit_test(test_small_collection),
+        cmocka_unit_test(test_mark_by_words),
         cmocka_unit_test(test_landmarks_only),
         cmocka_unit_test(test_range_at_the_end),
         cmocka_unit_test(test_empty_collection),

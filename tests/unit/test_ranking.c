@@ -434,7 +434,7 @@ static void test_selection(void **state)
     expect_selection(BLOCKS(1, 3, 6, 4, b + 3), &options, expected);
 }
 
-/* A passage of several blocks: its range, its mark in the best one. */
+/* A passage of several blocks: its range, its mark. */
 static void test_merged_passage(void **state)
 {
     (void)state;
@@ -447,7 +447,7 @@ static void test_merged_passage(void **state)
     options.merge = false;
     options.top = 200;
     must(lmk_search(collection, query, &options, &single, &error), &error);
-    size_t several = 0;
+    size_t several = 0, marks = 0;
     for (size_t i = 0; i < merged->count; i++) {
         const struct lmk_passage *passage = &merged->passages[i];
         several += passage->blocks > 1;
@@ -465,13 +465,17 @@ static void test_merged_passage(void **state)
             if (part->block != passage->best_block)
                 continue;
             assert_true(part->score == passage->score);
+            if (passage->mark_source_start < part->source_start ||
+                passage->mark_source_end > part->source_end)
+                continue; /* a sentence of another block has more of the words */
+            marks++;
             assert_int_equal(part->mark_source_start, passage->mark_source_start);
             assert_int_equal(part->mark_source_end, passage->mark_source_end);
             assert_memory_equal(part->text + part->mark_start, passage->text + passage->mark_start,
                                 part->mark_end - part->mark_start);
         }
     }
-    assert_true(several > 3);
+    assert_true(several > 3 && marks > 3);
     lmk_results_free(single);
     lmk_results_free(merged);
 }
