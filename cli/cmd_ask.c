@@ -51,15 +51,11 @@ static enum lmk_status print_json(const struct arguments *arguments,
     return json_print(object, error);
 }
 
-static double sentence_share(const struct lmk_passage *passage)
+/* The ranking knows better than the attention of the reading which passage answers. */
+static int by_score(const void *left, const void *right)
 {
-    return passage->share * passage->mark_share;
-}
-
-static int by_sentence_share(const void *left, const void *right)
-{
-    double a = sentence_share(*(const struct lmk_passage *const *)left);
-    double b = sentence_share(*(const struct lmk_passage *const *)right);
+    double a = (*(const struct lmk_passage *const *)left)->score;
+    double b = (*(const struct lmk_passage *const *)right)->score;
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
@@ -86,8 +82,8 @@ static void print_sentences(const struct lmk_answer *answer)
     for (size_t i = 0; i < answer->count; i++)
         if (answer->passages[i].mark_end > answer->passages[i].mark_start)
             order[count++] = &answer->passages[i];
-    qsort(order, count, sizeof *order, by_sentence_share);
-    puts("The question's attention rests on:\n");
+    qsort(order, count, sizeof *order, by_score);
+    puts("The sentences that fit the question best:\n");
     for (size_t i = 0; i < count && i < SENTENCES; i++)
         print_sentence(order[i]);
     free(order);

@@ -24,17 +24,17 @@ const struct command commands[] = {
      "Interrupting (Ctrl-C) keeps every complete document; the same command goes on from there."},
     {"search", command_search, "QUERY", "find passages",
      "Prints the passages that fit the query best, by the attention to their landmarks and by "
-     "their words, with the sentence that its attention rests on marked. The query can be a "
-     "question or a description.\n"
+     "their words, with the sentence marked in each that fits best. The query can be a question "
+     "or a description.\n"
      "For words it may hold \"exact phrases\", -word for what must not be there, AND, OR and "
      "parentheses; put it in single quotation marks then, and -- before a query that begins with "
      "a minus:\n"
      "  lmk search '\"white rabbit\" -alice'\n"
      "  lmk search '(watch OR clock) AND pocket'"},
     {"ask", command_ask, "QUESTION", "answer a question from the books, with sources",
-     "Prints the sentences that the question's attention rests on, with their sources, below an "
-     "answer where the model can write one, and then the passages that were read with the share "
-     "of attention each received."},
+     "Prints the sentences that fit the question best, with their sources, below an answer where "
+     "the model can write one, and then the passages that were read with the share of attention "
+     "each received."},
     {"list", command_list, "", "list the documents of a collection", ""},
     {"info", command_info, "", "show what a collection holds and how large it is", ""},
     {"verify", command_verify, "", "check every checksum and cross-reference",

@@ -182,7 +182,7 @@ static void draw_row(FILE *file, const struct rows *rows, const struct row *row,
         draw_mark(file, rows, row, i, y);
 }
 
-/* The number, the share, and the sentence that attention rests on, or where the passage begins. */
+/* The number, the share, and the sentence that fits best, or where the passage begins. */
 static int draw_passage(FILE *file, const struct lmk_passage *passage, size_t i, int y)
 {
     bool marked = passage->mark_end > passage->mark_start;

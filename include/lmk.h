@@ -384,17 +384,18 @@ struct lmk_passage {
                                           EPUB, PDF), in the text taken from it */
     double position;                   /* of its start in the document, 0 to 1 */
     const char *text;                  /* normalised text around the hit, UTF-8 */
-    size_t mark_start,
-        mark_end; /* bytes of `text` that the question's attention rests on: a sentence */
+    /* Bytes of `text`: the sentence that answers best, by the question's attention to it and the
+     * question's words in it. Equal where there was neither. */
+    size_t mark_start, mark_end;
     uint64_t mark_source_start, mark_source_end;
-    double score;                                       /* what the order follows */
+    double score; /* of the ranking; lmk_search: what the order follows */
     double landmark_part, lexical_part, attention_part; /* lmk_search: what each side adds to
                                `score`; NaN: it does not count in this mode, or for this model */
     double landmark_score;  /* joint landmark score, see the design; NaN: not known */
     double lexical_score;   /* BM25; NaN where words were not asked */
     double attention_score; /* exact attention over the block's keys: the mean of what
                                lmk_candidate.heads would hold; NaN without keys */
-    double share;           /* ask: share of the attention that the block received, 0 to 1 */
+    double share;           /* lmk_ask: share of the attention that the block received, 0 to 1 */
     double mark_share; /* of the block's attention, what rests on the marked sentence, 0 to 1 */
 };
 

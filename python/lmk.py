@@ -213,7 +213,7 @@ Answer = _named("Answer", _Answer, without=["count"])
 
 
 class Passage(_named("Passage", _Passage)):
-    """A passage; `mark` is the sentence in it that the question's attention rests on, "" where there is none."""
+    """A passage; `mark` is the sentence in it that fits the question best, "" where there is none."""
     __slots__ = ()
 
     @property

@@ -1,4 +1,4 @@
-# lmk ask: the sentences that attention rests on, the passages with their shares, and an answer
+# lmk ask: the sentences that fit best, the passages with their shares, and an answer
 # where one is wanted. The model of the tests writes no sense, so only the form is looked at.
 . "$REPO/tests/cli/helpers"
 mkdir books
