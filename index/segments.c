@@ -151,18 +151,16 @@ enum lmk_status segments_open(struct lmk_collection *collection, struct segment_
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t i = 0; i < count; i++) {
         struct lmk_error fault;
-        enum lmk_status result = LMK_OK;
         uses[i].index = find_open(collection->segments, uses[i].record->name);
-        if (!uses[i].index) {
-            result = open_segment(collection, uses[i].record, &uses[i].index, &fault);
-            opened[i] = !result;
-        }
-        if (result) {
+        if (uses[i].index)
+            continue;
+        enum lmk_status result = open_segment(collection, uses[i].record, &uses[i].index, &fault);
+        opened[i] = !result;
 #pragma omp critical(segment_failure)
-            {
-                status = result;
+        if (result) {
+            status = result;
+            if (error)
                 *error = fault;
-            }
         }
     }
     for (size_t i = 0; i < count; i++) {
