@@ -52,10 +52,10 @@ static enum lmk_status print_json(const struct arguments *arguments,
 }
 
 /* The ranking knows better than the attention of the reading which passage answers. */
-static int by_score(const void *left, const void *right)
+static int by_ranking(const void *left, const void *right)
 {
-    double a = (*(const struct lmk_passage *const *)left)->score;
-    double b = (*(const struct lmk_passage *const *)right)->score;
+    double a = (*(const struct lmk_passage *const *)left)->ranking_score;
+    double b = (*(const struct lmk_passage *const *)right)->ranking_score;
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
@@ -73,19 +73,33 @@ static void print_sentence(const struct lmk_passage *passage)
     putchar('\n');
 }
 
+/* Neighbouring blocks may share a sentence. */
+static bool is_among(const struct lmk_passage *const *shown, size_t count,
+                     const struct lmk_passage *passage)
+{
+    for (size_t i = 0; i < count; i++)
+        if (shown[i]->document == passage->document &&
+            shown[i]->mark_source_start == passage->mark_source_start)
+            return true;
+    return false;
+}
+
 static void print_sentences(const struct lmk_answer *answer)
 {
     const struct lmk_passage **order = calloc(answer->count, sizeof *order);
     if (!order)
         return;
-    size_t count = 0;
+    size_t count = 0, shown = 0;
     for (size_t i = 0; i < answer->count; i++)
         if (answer->passages[i].mark_end > answer->passages[i].mark_start)
             order[count++] = &answer->passages[i];
-    qsort(order, count, sizeof *order, by_score);
+    qsort(order, count, sizeof *order, by_ranking);
     puts("The sentences that fit the question best:\n");
-    for (size_t i = 0; i < count && i < SENTENCES; i++)
-        print_sentence(order[i]);
+    for (size_t i = 0; i < count && shown < SENTENCES; i++)
+        if (!is_among(order, shown, order[i])) {
+            print_sentence(order[i]);
+            order[shown++] = order[i];
+        }
     free(order);
 }
 

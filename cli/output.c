@@ -128,8 +128,10 @@ cJSON *json_passage(const struct lmk_passage *passage, size_t rank, bool ask)
         cJSON_AddNumberToObject(parts, "lexical", passage->lexical_part);
         cJSON_AddNumberToObject(parts, "attention", passage->attention_part);
     }
-    if (ask)
+    if (ask) {
+        cJSON_AddNumberToObject(object, "ranking_score", passage->ranking_score);
         cJSON_AddNumberToObject(object, "share", passage->share);
+    }
     cJSON_AddNumberToObject(object, "document", (double)passage->document);
     cJSON_AddNumberToObject(object, "block", (double)passage->block);
     cJSON_AddNumberToObject(object, "blocks", (double)passage->blocks);

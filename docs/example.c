@@ -73,7 +73,7 @@ static enum lmk_status ask(struct lmk_collection *collection, const struct lmk_m
     printf("Answer: %s\n", answer->text ? answer->text : "(this model writes none)");
     for (size_t i = 0; i < answer->count; i++) {
         const struct lmk_passage *passage = &answer->passages[i];
-        printf("%3.0f %% of the attention: %.*s\n", 100 * passage->share,
+        printf("read with %3.0f %% of the attention: %.*s\n", 100 * passage->share,
                (int)(passage->mark_end - passage->mark_start), passage->text + passage->mark_start);
     }
     lmk_answer_free(answer);

@@ -375,7 +375,7 @@ struct lmk_timing { /* milliseconds */
 struct lmk_passage {
     uint64_t document, block; /* block: the collection's number of the first block */
     uint64_t blocks;          /* successive blocks that the passage was made of */
-    uint64_t best_block;      /* the one of them that the scores and the mark belong to */
+    uint64_t best_block;      /* the one of them that the scores belong to */
     const char *path, *title, *author, *kind;
     const char *metadata;              /* a JSON object, see lmk_document */
     uint32_t chapter, page;            /* of the best block, from 1; 0: the source has none */
@@ -388,7 +388,7 @@ struct lmk_passage {
      * question's words in it. Equal where there was neither. */
     size_t mark_start, mark_end;
     uint64_t mark_source_start, mark_source_end;
-    double score; /* of the ranking; lmk_search: what the order follows */
+    double score;                                       /* what the order follows */
     double landmark_part, lexical_part, attention_part; /* lmk_search: what each side adds to
                                `score`; NaN: it does not count in this mode, or for this model */
     double landmark_score;  /* joint landmark score, see the design; NaN: not known */
@@ -396,7 +396,10 @@ struct lmk_passage {
     double attention_score; /* exact attention over the block's keys: the mean of what
                                lmk_candidate.heads would hold; NaN without keys */
     double share;           /* lmk_ask: share of the attention that the block received, 0 to 1 */
-    double mark_share; /* of the block's attention, what rests on the marked sentence, 0 to 1 */
+    double
+        mark_share; /* of the best block's attention, what rests on the marked sentence, 0 to 1 */
+    double ranking_score; /* what found the block: lmk_search's `score`; lmk_ask with a granularity
+                             below the question: the share */
 };
 
 /* A block that was ranked, with all that the model's weights for ranking (landmark.rank.* of its

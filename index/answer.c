@@ -306,8 +306,8 @@ static enum lmk_status make_passage(struct asking *asking, size_t i, double shar
     passage->landmark_part = passage->lexical_part = passage->attention_part = NAN;
     passage->landmark_score = asking->granularity ? NAN : asking->chosen[i].landmark;
     passage->lexical_score = asking->chosen[i].lexical;
-    passage->score = asking->granularity ? share : asking->chosen[i].score;
-    passage->share = share;
+    passage->score = passage->share = share;
+    passage->ranking_score = asking->chosen[i].score;
     struct marking marking = {token_scores, &asking->ranking};
     return passage_make(passage, asking->collection, asking->view, block, 1, block, &marking,
                         error);

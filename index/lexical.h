@@ -59,10 +59,12 @@ enum lmk_status lexical_verify(struct lmk_collection *collection, struct store_v
 
 /* ---- queries: lexical_begin, then one query, then lexical_end */
 
-/* Takes a snapshot of the file and reads a query in the language of lexical_query.h. */
+/* Takes a snapshot of the file, which a writer waits for, and reads a query in the language of
+ * lexical_query.h; `text` must live as long as the snapshot. */
 enum lmk_status lexical_begin(struct lexical *lexical, const char *text,
                               struct lexical_query *query, struct lmk_error *error);
-void lexical_end(struct lexical *lexical, struct lexical_query *query);
+/* Gives the snapshot back. The query stays, for lexical_coverage; release it. */
+void lexical_end(struct lexical *lexical);
 
 /* Documents whose words are there. */
 enum lmk_status lexical_documents(struct lexical *lexical, uint64_t *documents,
@@ -102,8 +104,8 @@ enum lmk_status lexical_score(struct lexical *lexical, const struct lexical_quer
                               uint64_t block, double *score, bool *allowed,
                               struct lmk_error *error);
 
-/* After lexical_search: what share of the query's words a text has, each counting by its weight in
- * BM25; 0 to 1. */
+/* After lexical_search, and also after lexical_end: what share of the query's words a text has, each
+ * counting by its weight in BM25, those that no block has not at all; 0 to 1. */
 enum lmk_status lexical_coverage(struct lexical *lexical, const struct lexical_query *query,
                                  const char *text, size_t size, double *coverage,
                                  struct lmk_error *error);

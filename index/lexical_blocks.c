@@ -1,4 +1,5 @@
-/* Blocks by their texts: BM25 of one block, and of a block with its neighbours. */
+/* Blocks by their texts: BM25 of one block, and of a block with its neighbours; which of the words
+ * any text has. */
 #include "index/lexical_internal.h"
 
 #include <math.h>
@@ -213,9 +214,10 @@ enum lmk_status lexical_coverage(struct lexical *lexical, const struct lexical_q
     if (!status && !(content = lexical_count_terms(query, &reading)))
         status = error_memory(error, sizeof *content);
     for (size_t i = 0; content && i < query->term_count; i++) {
-        all += query->weights[i];
-        if (content->frequency[query->terms[i].number])
-            there += query->weights[i];
+        const struct lexical_term *term = &query->terms[i];
+        double weight = term->blocks ? query->weights[i] : 0;
+        all += weight;
+        there += content->frequency[term->number] ? weight : 0;
     }
     *coverage = all > 0 ? there / all : 0;
     free(content);

@@ -3,7 +3,7 @@
  *   lexical.c          opening, closing, errors, the tokenizer
  *   lexical_query.c    the query language, without SQLite
  *   lexical_search.c   BM25 of all blocks
- *   lexical_blocks.c   BM25 of single blocks and their neighbours
+ *   lexical_blocks.c   BM25 of single blocks and their neighbours, the words of any text
  *   lexical_snapshot.c what queries share as long as the file stays as it is
  *   lexical_update.c   following the store
  *   lexical_verify.c   checking

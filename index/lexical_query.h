@@ -44,7 +44,7 @@ struct lexical;
 enum lmk_status lexical_words(struct lexical *lexical, const char *text, size_t size,
                               lexical_word_visit *visit, void *context, struct lmk_error *error);
 
-/* `text` must live as long as the query. */
+/* `text` must live until the last search for the query. */
 enum lmk_status lexical_query_read(struct lexical_query *query, struct lexical *lexical,
                                    const char *text, struct lmk_error *error);
 void lexical_query_release(struct lexical_query *query);

@@ -426,18 +426,19 @@ enum lmk_status lexical_begin(struct lexical *lexical, const char *text,
     status = lexical_look_at_snapshot(lexical, error);
     if (!status)
         status = lexical_query_read(query, lexical, text, error);
-    if (status)
-        lexical_end(lexical, query);
+    if (status) {
+        lexical_query_release(query);
+        lexical_end(lexical);
+    }
     return status;
 }
 
-void lexical_end(struct lexical *lexical, struct lexical_query *query)
+void lexical_end(struct lexical *lexical)
 {
     sqlite3_finalize(lexical->text);
     sqlite3_finalize(lexical->conditions);
     lexical->text = lexical->conditions = NULL;
     lexical->scope = NULL;
     lexical_forget_blocks(lexical);
-    lexical_query_release(query);
     lexical_run(lexical, "COMMIT", NULL);
 }

@@ -1,6 +1,7 @@
 #include "index/passage.h"
 
 #include "src/text/sentences.h"
+#include "src/text/utf8.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -95,56 +96,42 @@ static double attention_within(const struct surroundings *around, const struct l
     return sum;
 }
 
-/* How well a sentence answers: its share of the best block's attention, by the root of its length,
- * as the whole favours long sentences and the mean favours scraps, and the share of the question's
- * words that it has. */
-static enum lmk_status weigh_sentence(const struct surroundings *around,
-                                      const struct lmk_model *model, const struct marking *marking,
-                                      size_t start, size_t end, double *share, double *weight,
-                                      struct lmk_error *error)
-{
-    const char *text = (const char *)around->text.data;
-    size_t size = around->text.size, count = around->tokens.size / sizeof(uint32_t);
-    struct ranking *ranking = marking->ranking;
-    enum lmk_status status = LMK_OK;
-    double coverage = 0;
-    *share = 0;
-    if (marking->token_scores) {
-        double all = attention_within(around, model, marking->token_scores, count, 0, size);
-        double sum = attention_within(around, model, marking->token_scores, count, start, end);
-        *share = all > 0 ? sum / all : 0;
-    }
-    if (ranking->lexical)
-        status = lexical_coverage(ranking->lexical, &ranking->query, text + start, end - start,
-                                  &coverage, error);
-    double length = (double)(end - start) / (double)(around->block_end - around->block_start);
-    *weight = *share / sqrt(length) + WORDS_WEIGHT * coverage;
-    return status;
-}
-
+/* Marks the sentence that answers best of bytes [from, to) of the text, which the passage shows: by
+ * its share of the best block's attention, divided by the root of its length, as the whole favours
+ * long sentences and the mean favours scraps; and by the share of the question's words that it has.
+ */
 static enum lmk_status mark(struct lmk_passage *passage, const struct surroundings *around,
                             const struct lmk_model *model, const struct marking *marking,
-                            size_t text_at, struct lmk_error *error)
+                            size_t from, size_t to, struct lmk_error *error)
 {
     const char *text = (const char *)around->text.data;
-    size_t size = around->text.size, start = text_at;
-    double best = 0;
-    while (start < around->end) {
-        size_t end = sentence_end(text, size, start);
-        double share, weight;
-        enum lmk_status status =
-            weigh_sentence(around, model, marking, start, end, &share, &weight, error);
+    const struct ranking *ranking = marking->ranking;
+    const float *scores = marking->token_scores;
+    size_t count = around->tokens.size / sizeof(uint32_t);
+    double all = scores ? attention_within(around, model, scores, count, 0, around->text.size) : 0;
+    double block_size = (double)(around->block_end - around->block_start), best = 0;
+    for (size_t start = from; start < around->end && start < to;) {
+        size_t end = sentence_end(text, around->text.size, start);
+        double share =
+            all > 0 ? attention_within(around, model, scores, count, start, end) / all : 0;
+        double coverage = 0;
+        enum lmk_status status = LMK_OK;
+        if (ranking->lexical)
+            status = lexical_coverage(ranking->lexical, &ranking->query, text + start, end - start,
+                                      &coverage, error);
         if (status)
             return status;
+        double weight = share / sqrt((double)(end - start) / block_size) + WORDS_WEIGHT * coverage;
         if (weight > best) {
+            size_t shown_end = end < to ? end : to;
             best = weight;
-            passage->mark_start = start - text_at;
-            passage->mark_end = end - text_at;
+            passage->mark_start = start - from;
+            passage->mark_end = shown_end - from;
             passage->mark_source_start = source_of(around, start);
-            passage->mark_source_end = source_end_of(around, end);
+            passage->mark_source_end = source_end_of(around, shown_end);
             passage->mark_share = share;
         }
-        for (start = end; start < size && (text[start] == ' ' || text[start] == '\n');)
+        for (start = end; start < to && (text[start] == ' ' || text[start] == '\n');)
             start++;
     }
     return LMK_OK;
@@ -164,12 +151,15 @@ static size_t readable_start(const char *text, size_t size, size_t block_start)
 
 static size_t readable_end(const char *text, size_t size, size_t block_end)
 {
-    size_t end = block_end ? sentence_end(text, size, block_end - 1) : 0;
+    size_t end = block_end ? sentence_end(text, size, block_end - 1) : 0, last = end;
     if (end < size)
         return end;
-    while (end > block_end && ((unsigned char)text[end - 1] & 0xc0) == 0x80)
-        end--;
-    return end;
+    while (last > block_end && ((unsigned char)text[last - 1] & 0xc0) == 0x80)
+        last--;
+    bool whole = true;
+    if (last > block_end && (unsigned char)text[last - 1] >= 0xc0)
+        utf8_length(text + last - 1, end - last + 1, &whole);
+    return whole ? end : last - 1;
 }
 
 /* The heading of chapter `place`, owned; NULL: out of memory. */
@@ -213,11 +203,7 @@ static enum lmk_status fill(struct lmk_passage *passage, const struct lmk_collec
     passage->position = (double)(around->text_start + start) / (double)document->text_bytes;
     passage->source_start = source_of(around, start);
     passage->source_end = source_end_of(around, end);
-    enum lmk_status status =
-        marking ? mark(passage, around, collection->model, marking, start, error) : LMK_OK;
-    if (passage->mark_end > end - start)
-        passage->mark_end = end - start;
-    return status;
+    return marking ? mark(passage, around, collection->model, marking, start, end, error) : LMK_OK;
 }
 
 static enum lmk_status collect(struct surroundings *around, const struct lmk_collection *collection,

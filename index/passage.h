@@ -9,7 +9,7 @@
 struct marking {
     const float *token_scores; /* [N]: attention that each token of the best block received; NULL:
                                   it has no keys */
-    struct ranking *ranking;   /* with the question's words */
+    const struct ranking *ranking; /* with the question's words */
 };
 
 /* Fills `passage` (its strings become its own) for `count` successive blocks of one document from

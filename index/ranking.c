@@ -26,8 +26,7 @@ struct ranker {
 
 void ranking_release(struct ranking *ranking)
 {
-    if (ranking->lexical)
-        lexical_end(ranking->lexical, &ranking->query);
+    lexical_query_release(&ranking->query);
     free(ranking->items);
     free(ranking->head_scores);
     *ranking = (struct ranking){0};
@@ -440,6 +439,8 @@ enum lmk_status ranking_make(struct ranking *ranking, struct lmk_collection *col
             sequence_pooled_query(request->question->sequence, ranker.pooled);
         status = rank(&ranker, timing, error);
     }
+    if (ranking->lexical)
+        lexical_end(ranking->lexical);
     free(ranker.pooled);
     return status;
 }

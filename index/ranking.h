@@ -48,15 +48,13 @@ struct ranking {
     size_t count;
     float *head_scores;       /* of all items; owned */
     uint64_t documents_words; /* documents whose words were searched; 0 in mode landmark */
-    /* What was asked for by words, for lexical_coverage, and the collection's words; NULL: words
-     * were not asked for, or are not there. */
-    struct lexical *lexical;
-    struct lexical_query query;
+    struct lexical *lexical;    /* the collection's; NULL: words were not asked for, or not there */
+    struct lexical_query query; /* for lexical_coverage */
 };
 
 struct ranking_request {
     enum lmk_mode mode;
-    const char *text;                /* what the user typed; lives as long as the ranking */
+    const char *text;                /* what the user typed */
     const struct question *question; /* may be NULL in mode lexical */
     size_t candidates;               /* from each side */
     uint64_t most_matches;           /* see lexical_search */

@@ -106,7 +106,7 @@ static enum lmk_status make_passage(struct retrieval *retrieval, const struct se
     if (retrieval->question.scoring && retrieval->options->mark)
         status = store_keys_values(retrieval->view, ranked->block, &type, &keys, NULL, error);
     bool has_keys = !status;
-    passage->score = ranked->score;
+    passage->score = passage->ranking_score = ranked->score;
     passage->landmark_part = ranked->parts.landmark;
     passage->lexical_part = ranked->parts.lexical;
     passage->attention_part = ranked->parts.attention;

@@ -137,27 +137,24 @@ static enum lmk_status keep_open(struct segments *segments, const struct segment
     return LMK_OK;
 }
 
-/* Several at once: a process that asks one question spends most of its time here, where codes are
- * checked and copied into memory. */
-enum lmk_status segments_open(struct lmk_collection *collection, struct segment_use *uses,
-                              size_t count, struct lmk_error *error)
+/* Opens those that are missing, several at once: a process that asks one question spends most of
+ * its time here, where codes are checked and copied into memory. */
+static enum lmk_status open_missing(struct lmk_collection *collection,
+                                    struct segment_use *const *missing, size_t count,
+                                    struct lmk_error *error)
 {
-    if (!collection->segments && !(collection->segments = calloc(1, sizeof *collection->segments)))
-        return error_memory(error, sizeof *collection->segments);
-    bool *opened = calloc(count + 1, sizeof *opened);
-    if (!opened)
-        return error_memory(error, count);
     enum lmk_status status = LMK_OK;
-#pragma omp parallel for schedule(dynamic, 1)
+    size_t failed = count;
+#pragma omp parallel for schedule(dynamic, 1) if (count > 1)
     for (size_t i = 0; i < count; i++) {
         struct lmk_error fault;
-        uses[i].index = find_open(collection->segments, uses[i].record->name);
-        if (uses[i].index)
+        enum lmk_status result =
+            open_segment(collection, missing[i]->record, &missing[i]->index, &fault);
+        if (!result)
             continue;
-        enum lmk_status result = open_segment(collection, uses[i].record, &uses[i].index, &fault);
-        opened[i] = !result;
 #pragma omp critical(segment_failure)
-        if (result) {
+        if (i < failed) {
+            failed = i;
             status = result;
             if (error)
                 *error = fault;
@@ -165,12 +162,28 @@ enum lmk_status segments_open(struct lmk_collection *collection, struct segment_
     }
     for (size_t i = 0; i < count; i++) {
         enum lmk_status kept = LMK_OK;
-        if (opened[i] && (status || (kept = keep_open(collection->segments, &uses[i], error))))
-            landmarks_close(uses[i].index);
-        if (kept)
+        if (missing[i]->index && (kept = keep_open(collection->segments, missing[i], error))) {
+            landmarks_close(missing[i]->index);
             status = kept;
+        }
     }
-    free(opened);
+    return status;
+}
+
+enum lmk_status segments_open(struct lmk_collection *collection, struct segment_use *uses,
+                              size_t count, struct lmk_error *error)
+{
+    size_t missing_count = 0;
+    if (!collection->segments && !(collection->segments = calloc(1, sizeof *collection->segments)))
+        return error_memory(error, sizeof *collection->segments);
+    struct segment_use **missing = malloc((count + 1) * sizeof *missing);
+    if (!missing)
+        return error_memory(error, (count + 1) * sizeof *missing);
+    for (size_t i = 0; i < count; i++)
+        if (!(uses[i].index = find_open(collection->segments, uses[i].record->name)))
+            missing[missing_count++] = &uses[i];
+    enum lmk_status status = open_missing(collection, missing, missing_count, error);
+    free(missing);
     return status;
 }
 

@@ -27,7 +27,7 @@ struct segment_use {
 };
 
 /* Sets `index` of each from its record, opened at its first use; open until a view that does not
- * name it is listed. */
+ * name it is listed. Errors: as landmarks_open, of the first that fails; the others are open. */
 enum lmk_status segments_open(struct lmk_collection *collection, struct segment_use *uses,
                               size_t count, struct lmk_error *error);
 

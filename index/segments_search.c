@@ -102,8 +102,7 @@ static enum lmk_status score_found(struct search *search, struct candidate *foun
 
 /* A segment, and what its index gave when it was asked last. */
 struct asked_segment {
-    const struct segment_record *record;
-    struct landmark_segment *index;
+    struct segment_use use;
     size_t asked;            /* of its vectors */
     struct candidate *found; /* [count] of these, in the scope, best first by the index; owned */
     size_t count, taken;
@@ -114,7 +113,7 @@ static enum lmk_status take_found(const struct search *search, struct asked_segm
                                   const uint64_t *ids, const float *scores, size_t found,
                                   struct lmk_error *error)
 {
-    const struct segment_record *record = segment->record;
+    const struct segment_record *record = segment->use.record;
     segment->count = 0;
     segment->least =
         found && segment->asked < record->vector_count ? (double)scores[found - 1] : -INFINITY;
@@ -134,7 +133,7 @@ static enum lmk_status take_found(const struct search *search, struct asked_segm
 static enum lmk_status ask(struct search *search, struct asked_segment *segment, size_t asked,
                            struct lmk_error *error)
 {
-    size_t found = 0, most = (size_t)segment->record->vector_count;
+    size_t found = 0, most = (size_t)segment->use.record->vector_count;
     segment->asked = asked < most ? asked : most;
     uint64_t *ids = malloc((segment->asked + 1) * sizeof *ids);
     float *scores = malloc((segment->asked + 1) * sizeof *scores);
@@ -144,7 +143,7 @@ static enum lmk_status ask(struct search *search, struct asked_segment *segment,
                                  ? LMK_OK
                                  : error_memory(error, segment->asked * sizeof *segment->found);
     if (!status)
-        status = landmarks_search(segment->index, search->query, segment->asked, search->effort,
+        status = landmarks_search(segment->use.index, search->query, segment->asked, search->effort,
                                   ids, scores, &found, error);
     if (!status)
         status = take_found(search, segment, ids, scores, found, error);
@@ -160,12 +159,12 @@ static enum lmk_status ask(struct search *search, struct asked_segment *segment,
 static enum lmk_status search_segment(struct search *search, struct asked_segment *segment,
                                       size_t wanted, struct lmk_error *error)
 {
-    const struct segment_record *record = segment->record;
+    const struct segment_record *record = segment->use.record;
     size_t before = search->results->size;
     for (size_t asked = wanted;; asked *= 8) {
         enum lmk_status status = ask(search, segment, asked, error);
         search->results->size = before;
-        search->probes += landmarks_probes(segment->index);
+        search->probes += landmarks_probes(segment->use.index);
         if (!status)
             status = score_found(search, segment->found, segment->count, error);
         size_t living = (search->results->size - before) / sizeof(struct candidate);
@@ -246,7 +245,7 @@ static enum lmk_status search_coded(struct search *search, struct asked_segment 
     enum lmk_status status = LMK_OK;
     size_t before = search->results->size, all = 0;
     for (size_t i = 0; i < count; i++)
-        all += findable(search, segments[i].record);
+        all += findable(search, segments[i].use.record);
     const size_t first = coded_candidates(search, wanted, all);
     for (size_t most = first, found = 0; most < all; most *= 8) {
         struct candidate *best = malloc((most + 1) * sizeof *best);
@@ -265,8 +264,8 @@ static enum lmk_status search_coded(struct search *search, struct asked_segment 
     }
     search->results->size = before;
     for (size_t i = 0; !status && i < count; i++)
-        status =
-            scan(search, segments[i].record->first_block, segments[i].record->end_block, error);
+        status = scan(search, segments[i].use.record->first_block,
+                      segments[i].use.record->end_block, error);
     return status;
 }
 
@@ -282,7 +281,7 @@ static int by_score(const void *left, const void *right)
 
 /* Which segments are asked: those of living blocks, but that SCOPE_FEW blocks of the scope are
  * scanned instead, as most segments have nothing of a small one. */
-static size_t choose_segments(struct search *search, const struct segment_record *records,
+static size_t choose_segments(const struct search *search, const struct segment_record *records,
                               size_t count, struct segment_use *uses)
 {
     uint64_t scanned = 0;
@@ -310,7 +309,7 @@ static enum lmk_status search_segments(struct search *search, const struct segme
     size_t coded_count = 0;
     for (size_t i = 0; !status && i < count; i++) {
         const struct segment_record *record = uses[i].record;
-        struct asked_segment segment = {.record = record, .index = uses[i].index};
+        struct asked_segment segment = {.use = uses[i]};
         status = scan(search, searched, record->first_block, error);
         if (!status && landmarks_coded(record->factory))
             coded[coded_count++] = segment;

@@ -142,7 +142,7 @@ class _Passage(Structure):
                 ("mark_source_start", c_uint64), ("mark_source_end", c_uint64), ("score", c_double),
                 ("landmark_part", c_double), ("lexical_part", c_double), ("attention_part", c_double),
                 ("landmark_score", c_double), ("lexical_score", c_double), ("attention_score", c_double),
-                ("share", c_double), ("mark_share", c_double)]
+                ("share", c_double), ("mark_share", c_double), ("ranking_score", c_double)]
 
 
 class _SearchOptions(Structure):

@@ -24,18 +24,19 @@ HELD_OUT = 20    # of 1000 passages
 
 def find_passages(texts, wanted):
     """texts: files of records with `title` and `text`; wanted {title: {beginning: record of questions}}, from which is taken what
-    is found. Yields records as prepare.py writes them."""
+    is found with an answer. Yields records as prepare.py writes them, with the questions that are answered there."""
     for path in texts:
         for document in each_line(path):
             open_questions = wanted.get(document["title"])
             if not open_questions:
                 continue
             for paragraph in map(str.strip, document["text"].split("\n")):
-                asked = open_questions.pop(paragraph[:BEGINNING], None)
-                if asked:   # another edition may begin alike and go on otherwise
-                    answered = [qa for qa in asked["qas"] if all(answer in paragraph for answer in qa["answers"])]
-                    if answered:
-                        yield {"source": "written", "title": asked["title"], "text": paragraph, "qas": answered}
+                asked = open_questions.get(paragraph[:BEGINNING], {"qas": ()})
+                # another edition may begin alike and go on otherwise
+                answered = [qa for qa in asked["qas"] if all(answer in paragraph for answer in qa["answers"])]
+                if answered:
+                    del open_questions[paragraph[:BEGINNING]]
+                    yield {"source": "written", "title": asked["title"], "text": paragraph, "qas": answered}
 
 
 def main():

@@ -23,6 +23,14 @@ shares = [p["share"] for p in item["passages"]]
 print(len(shares), "shares, sum", round(sum(shares), 4), "falling:", shares == sorted(shares, reverse=True))
 print("marks within shares:", all(p["mark"]["share"] <= p["share"] + 1e-9 for p in item["passages"] if "mark" in p))'
 /usr/bin/python3 -c "$shares" a.json
+/usr/bin/python3 -c '
+import json
+text = " ".join(open("plain.txt").read().split("Passages read")[0].split())
+passages = sorted(json.load(open("a.json"))["passages"], key=lambda p: -p["ranking_score"])
+best = list(dict.fromkeys(" ".join(p["mark"]["text"].split()) for p in passages))[:3]
+places = [text.find("\u201c" + sentence) for sentence in best]
+print("sentences of the best ranked first, each once:", -1 not in places and places == sorted(places),
+      [text.count(sentence) for sentence in best])'
 echo "---- with an answer, twice the same, at most so many tokens"
 "$LMK" ask -c a.lmk --generate --json --max-tokens 20 "Who was hanged?" >1.json
 "$LMK" ask -c a.lmk --generate --json --max-tokens 20 "Who was hanged?" >2.json

@@ -18,7 +18,7 @@ for number, passage in enumerate(json.load(open("found.json"))["passages"], 1):
     print("%d. %s, bytes %d to %d: %s\n" % (number, passage["title"], passage["source_start"], passage["source_end"],
                                          passage["text"]) in lines)
 print("Answer: (this model writes none)\n" in lines)
-shares = ["%3.0f %% of the attention: %s" % (100 * p["share"], p["mark"]["text"])
+shares = ["read with %3.0f %% of the attention: %s" % (100 * p["share"], p["mark"]["text"])
           for p in json.load(open("answer.json"))["passages"]]
 print(lines.endswith("\n".join(shares) + "\n"))
 END

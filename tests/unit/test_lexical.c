@@ -115,7 +115,18 @@ static size_t frequency(const struct twin_block *block, const char *phrase)
     return found;
 }
 
-/* BM25 of a block; `terms` ends with NULL. Removed blocks have no words and count for nothing. */
+/* A term's weight in BM25. Removed blocks have no words and count for nothing. */
+static double twin_weight(const char *term)
+{
+    double blocks = 0, with = 0;
+    for (size_t i = 0; i < twin.count; i++) {
+        blocks += twin.blocks[i].count > 0;
+        with += frequency(&twin.blocks[i], term) > 0;
+    }
+    return log(1 + (blocks - with + 0.5) / (with + 0.5));
+}
+
+/* BM25 of a block; `terms` ends with NULL. */
 static double twin_bm25(const struct twin_block *block, const char *const *terms)
 {
     double blocks = 0, words = 0, score = 0;
@@ -124,12 +135,9 @@ static double twin_bm25(const struct twin_block *block, const char *const *terms
         words += (double)twin.blocks[i].count;
     }
     for (; *terms; terms++) {
-        double with = 0, f = (double)frequency(block, *terms);
-        for (size_t i = 0; i < twin.count; i++)
-            with += frequency(&twin.blocks[i], *terms) > 0;
-        double idf = log(1 + (blocks - with + 0.5) / (with + 0.5));
-        score +=
-            idf * f * 2.2 / (f + 1.2 * (0.25 + 0.75 * (double)block->count / (words / blocks)));
+        double f = (double)frequency(block, *terms);
+        score += twin_weight(*terms) * f * 2.2 /
+                 (f + 1.2 * (0.25 + 0.75 * (double)block->count / (words / blocks)));
     }
     return score;
 }
@@ -217,7 +225,8 @@ static void search(const char *text, uint64_t most_matches, struct answer *answe
         if (!most_matches)
             assert_true(allowed == (found || !query.filter.size) && fabs(score - listed) < 1e-9);
     }
-    lexical_end(lexical, &query);
+    lexical_end(lexical);
+    lexical_query_release(&query);
 }
 
 /* The hits are exactly the blocks that `wanted` says, with the BM25 of the terms, best first. */
@@ -553,8 +562,51 @@ static struct lexical_statistics estimate(struct lexical *lexical, struct lexica
     must(lexical_begin(lexical, "cat frog", &query, &error), &error);
     must(lexical_search(lexical, &query, 1, 5, NULL, best, &found, &statistics, &error), &error);
     assert_int_equal(found, 1);
-    lexical_end(lexical, &query);
+    lexical_end(lexical);
+    lexical_query_release(&query);
     return statistics;
+}
+
+/* The share of the words of `query` that `text` has, asked for when the query has ended. */
+static double coverage(const char *text, const char *asked, uint64_t most_matches)
+{
+    struct lmk_error error;
+    struct lexical_query query;
+    struct answer answer;
+    struct lexical *lexical = words();
+    double share;
+    must(lexical_begin(lexical, asked, &query, &error), &error);
+    must(lexical_search(lexical, &query, MOST_BLOCKS, most_matches, NULL, answer.hits,
+                        &answer.count, &answer.statistics, &error),
+         &error);
+    lexical_end(lexical);
+    must(lexical_coverage(lexical, &query, text, strlen(text), &share, &error), &error);
+    lexical_query_release(&query);
+    return share;
+}
+
+static void test_coverage(void **state)
+{
+    (void)state;
+    build("coverage.lmk");
+    double moon = twin_weight("moon"), fish = twin_weight("fish"), frog = twin_weight("frog"),
+           both = twin_weight("cat dog"), all = moon + fish + frog;
+    assert_true(0.01 < moon && moon < fish && fish < frog && 0.01 < both);
+    assert_true(fabs(coverage("Two fishes!", "frog moon fish", 0) - fish / all) < 1e-9);
+    assert_true(fabs(coverage("A moon, a frog and a moon.", "frog moon fish", 0) -
+                     (moon + frog) / all) < 1e-9);
+    assert_true(fabs(coverage("a frog", "frog moon fish", 5) - frog / all) < 0.1); /* estimated */
+    assert_true(coverage("moons, fishes and frogs", "frog moon fish", 0) == 1);
+    assert_true(coverage("a mouse", "frog moon fish", 0) == 0);
+    assert_true(coverage("", "frog moon fish", 0) == 0);
+    assert_true(coverage("a frog", ",", 0) == 0);
+    /* A word that no block has can stand nowhere. */
+    assert_true(fabs(coverage("fish", "moon fish xyzzy", 0) - fish / (moon + fish)) < 1e-9);
+    assert_true(coverage("xyzzy", "xyzzy", 0) == 0);
+    assert_true(fabs(coverage("The cat dog.", "\"cat dog\" frog", 0) - both / (both + frog)) <
+                1e-9);
+    assert_true(coverage("The dog and the cat.", "\"cat dog\" frog", 0) == 0);
+    unbuild();
 }
 
 /* What a reader keeps from query to query goes when somebody else changes the file, and only then.
@@ -754,7 +806,8 @@ static void score_neighbourhoods(const char *text, struct lexical_neighbourhood 
     must(lexical_search(lexical, &query, MOST_BLOCKS, 0, NULL, hits, &found, &statistics, &error),
          &error);
     must(lexical_score_neighbourhoods(lexical, &query, neighbourhoods, count, &error), &error);
-    lexical_end(lexical, &query);
+    lexical_end(lexical);
+    lexical_query_release(&query);
 }
 
 static void check_neighbourhoods(const char *text, const char *const *terms)
@@ -841,12 +894,19 @@ static void test_edges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bm25),           cmocka_unit_test(test_language),
-        cmocka_unit_test(test_plain),          cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_most_matches),   cmocka_unit_test(test_wide_gap),
-        cmocka_unit_test(test_removal),        cmocka_unit_test(test_catching_up),
-        cmocka_unit_test(test_damage),         cmocka_unit_test(test_reader_follows),
-        cmocka_unit_test(test_neighbourhoods), cmocka_unit_test(test_neighbourhood_by_hand),
+        cmocka_unit_test(test_bm25),
+        cmocka_unit_test(test_language),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_most_matches),
+        cmocka_unit_test(test_wide_gap),
+        cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_catching_up),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_coverage),
+        cmocka_unit_test(test_reader_follows),
+        cmocka_unit_test(test_neighbourhoods),
+        cmocka_unit_test(test_neighbourhood_by_hand),
         cmocka_unit_test(test_edges),
     };
     return cmocka_run_group_tests(tests, scratch_open_model, scratch_close_model);

@@ -98,7 +98,8 @@ static void compute(struct scores *scores, const char *text)
         must(lexical_score_neighbourhoods(lexical, &words, &around, 1, &error), &error);
         scores->neighbourhood[b] = around.score;
     }
-    lexical_end(lexical, &words);
+    lexical_end(lexical);
+    lexical_query_release(&words);
     for (size_t i = 0; i < found; i++)
         scores->lexical[hits[i].block] = hits[i].score;
     question_close(&question);
@@ -447,7 +448,7 @@ static void test_merged_passage(void **state)
     options.merge = false;
     options.top = 200;
     must(lmk_search(collection, query, &options, &single, &error), &error);
-    size_t several = 0, marks = 0;
+    size_t several = 0, marks = 0, elsewhere = 0;
     for (size_t i = 0; i < merged->count; i++) {
         const struct lmk_passage *passage = &merged->passages[i];
         several += passage->blocks > 1;
@@ -465,9 +466,15 @@ static void test_merged_passage(void **state)
             if (part->block != passage->best_block)
                 continue;
             assert_true(part->score == passage->score);
+            assert_true(passage->mark_start < passage->mark_end &&
+                        passage->mark_end <= strlen(passage->text));
+            assert_true(passage->mark_source_start >= passage->source_start &&
+                        passage->mark_source_end <= passage->source_end);
             if (passage->mark_source_start < part->source_start ||
-                passage->mark_source_end > part->source_end)
-                continue; /* a sentence of another block has more of the words */
+                passage->mark_source_end > part->source_end) {
+                elsewhere++; /* a sentence of another block has more of the words */
+                continue;
+            }
             marks++;
             assert_int_equal(part->mark_source_start, passage->mark_source_start);
             assert_int_equal(part->mark_source_end, passage->mark_source_end);
@@ -475,7 +482,7 @@ static void test_merged_passage(void **state)
                                 part->mark_end - part->mark_start);
         }
     }
-    assert_true(several > 3 && marks > 3);
+    assert_true(several > 3 && marks > 3 && elsewhere > 0);
     lmk_results_free(single);
     lmk_results_free(merged);
 }

@@ -811,27 +811,35 @@ static void note_problem(void *context, const char *sentence)
     ++*(size_t *)context;
 }
 
-static void test_damaged_file(void **state)
+static void flip_byte(const char *path, long at)
 {
-    (void)state;
-    struct mirror mirror;
-    struct segment_record record;
-    struct lmk_error error;
-    char name[256];
-    mirror_open(&mirror, "damaged.lmk", NULL);
-    add_document(&mirror, 300);
-    build(&mirror, SEGMENT_JOINT);
-    list_segments(&mirror, SEGMENT_JOINT, &record, 1);
-    lmk_collection_close(mirror.collection);
-    snprintf(name, sizeof name, "damaged.lmk/generation-000001/landmarks/%s", record.name);
-    char *path = scratch_path(name);
     FILE *file = fopen(path, "r+b");
     assert_non_null(file);
-    fseek(file, (long)record.size / 2, SEEK_SET);
+    fseek(file, at, SEEK_SET);
     int byte = fgetc(file);
     fseek(file, -1, SEEK_CUR);
     fputc(byte ^ 1, file);
     fclose(file);
+}
+
+/* Two segments, opened side by side, one of them damaged. */
+static void test_damaged_file(void **state)
+{
+    (void)state;
+    struct mirror mirror;
+    struct segment_record records[2];
+    struct lmk_error error;
+    char name[256];
+    mirror_open(&mirror, "damaged.lmk", NULL);
+    add_document(&mirror, 700);
+    build(&mirror, SEGMENT_JOINT);
+    add_document(&mirror, 300);
+    build(&mirror, SEGMENT_JOINT);
+    assert_int_equal(list_segments(&mirror, SEGMENT_JOINT, records, 2), 2);
+    lmk_collection_close(mirror.collection);
+    snprintf(name, sizeof name, "damaged.lmk/generation-000001/landmarks/%s", records[1].name);
+    char *path = scratch_path(name);
+    flip_byte(path, (long)records[1].size / 2);
     mirror.collection = scratch_reader("damaged.lmk", tiny_model);
     struct store_view *view = scratch_view(mirror.collection);
     struct candidate candidate;
@@ -840,13 +848,21 @@ static void test_damaged_file(void **state)
     assert_int_equal(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 1, NULL,
                                      &candidate, &found, &error),
                      LMK_CORRUPT);
-    assert_non_null(strstr(error.message, record.name));
+    assert_non_null(strstr(error.message, records[1].name));
+    assert_int_equal(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 1, NULL,
+                                     &candidate, &found, NULL),
+                     LMK_CORRUPT);
     uint64_t checked;
     assert_int_equal(
         segments_verify(mirror.collection, view, note_problem, &problems, &checked, &error),
         LMK_OK);
-    assert_int_equal(checked, 1);
+    assert_int_equal(checked, 2);
     assert_int_equal(problems, 1);
+    flip_byte(path, (long)records[1].size / 2);
+    must(segments_search(mirror.collection, view, SEGMENT_JOINT, query, 1, NULL, &candidate, &found,
+                         &error),
+         &error);
+    assert_int_equal(found, 1);
     store_view_end(view);
     free(query);
     free(path);
