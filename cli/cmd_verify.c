@@ -66,12 +66,12 @@ enum lmk_status command_verify(const struct arguments *arguments, struct lmk_err
 {
     struct session session;
     struct lmk_verify_report report;
-    struct problems problems = {arguments->json, cJSON_CreateArray()};
     if (arguments->word_count)
         return fail(error, LMK_USAGE, "\"%s\": verify takes no further argument.",
                     arguments->words[0]);
     if (arguments->repair)
         return repair(arguments, error);
+    struct problems problems = {arguments->json, cJSON_CreateArray()};
     enum lmk_status status = session_open(&session, arguments, false, NULL, error);
     if (status) {
         cJSON_Delete(problems.list);

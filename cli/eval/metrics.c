@@ -28,8 +28,9 @@ static int by_score_then_id(const void *left, const void *right, void *context)
 
 void ranked_list_sort(struct ranked_list *ranking, char *const *ids)
 {
-    qsort_r(ranking->items, ranking->count, sizeof *ranking->items, by_score_then_id,
-            (void *)(uintptr_t)ids);
+    if (ranking->count)
+        qsort_r(ranking->items, ranking->count, sizeof *ranking->items, by_score_then_id,
+                (void *)(uintptr_t)ids);
 }
 
 void ranked_list_collapse(struct ranked_list *ranking, bool *seen)
