@@ -88,7 +88,7 @@ def main():
             np.maximum.at(best, owners, index.scores(stems))
             order = np.argsort(-best, kind="stable")[:options.depth]
             for rank, entry in enumerate(order[best[order] > 0].tolist(), 1):
-                out.write(f"{query['_id']} Q0 {names[entry]} {rank} {best[entry]!r} {options.out.stem}\n")
+                out.write(f"{query['_id']} Q0 {names[entry]} {rank} {best[entry].item()!r} {options.out.stem}\n")
 
 
 if __name__ == "__main__":

@@ -149,6 +149,8 @@ static size_t readable_start(const char *text, size_t size, size_t block_start)
     return start;
 }
 
+/* The end of the last sentence; where the text breaks off within it, that of the last whole
+ * character. */
 static size_t readable_end(const char *text, size_t size, size_t block_end)
 {
     size_t end = block_end ? sentence_end(text, size, block_end - 1) : 0, last = end;

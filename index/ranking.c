@@ -70,10 +70,10 @@ static enum lmk_status lexical_candidates(struct ranker *ranker, struct lmk_erro
     struct lexical_hit *hits = malloc(wanted * sizeof *hits);
     if (!hits)
         return error_memory(error, wanted * sizeof *hits);
-    enum lmk_status status = lexical_search(
-        ranker->ranking->lexical, &ranker->ranking->query, wanted, ranker->request->most_matches,
-        ranker->request->scope, hits, &found, &ranker->words, error);
     struct ranking *ranking = ranker->ranking;
+    enum lmk_status status =
+        lexical_search(ranking->lexical, &ranking->query, wanted, ranker->request->most_matches,
+                       ranker->request->scope, hits, &found, &ranker->words, error);
     for (size_t i = 0; !status && i < found; i++) {
         struct document document;
         status = store_document_of_block(ranker->view, hits[i].block, &document, error);
@@ -153,8 +153,8 @@ static enum lmk_status complete_words(struct ranker *ranker, struct lmk_error *e
         struct ranked item = ranking->items[i];
         bool allowed = true;
         if (isnan(item.lexical))
-            status = lexical_score(ranker->ranking->lexical, &ranker->ranking->query, item.block,
-                                   &item.lexical, &allowed, error);
+            status = lexical_score(ranking->lexical, &ranking->query, item.block, &item.lexical,
+                                   &allowed, error);
         if (allowed)
             ranking->items[kept++] = item;
     }
@@ -193,8 +193,8 @@ static enum lmk_status score_neighbourhoods(struct ranker *ranker, struct lmk_er
     for (size_t i = 0; !status && i < ranking->count; i++)
         status = find_neighbourhood(ranker, ranking->items[i].block, &document, &found[i], error);
     if (!status)
-        status = lexical_score_neighbourhoods(ranker->ranking->lexical, &ranker->ranking->query,
-                                              found, ranking->count, error);
+        status = lexical_score_neighbourhoods(ranking->lexical, &ranking->query, found,
+                                              ranking->count, error);
     for (size_t i = 0; !status && i < ranking->count; i++)
         ranking->items[i].neighbourhood = found[i].score;
     free(found);
@@ -356,15 +356,15 @@ static enum lmk_status nothing_found(const struct ranker *ranker, struct lmk_err
 
 static enum lmk_status find_words(struct ranker *ranker, struct lmk_error *error)
 {
-    enum lmk_status status = lexical_of(ranker->collection, &ranker->ranking->lexical, error);
+    struct ranking *ranking = ranker->ranking;
+    enum lmk_status status = lexical_of(ranker->collection, &ranking->lexical, error);
     if (status)
         return status == LMK_NOT_FOUND ? LMK_OK : status;
-    if ((status = lexical_begin(ranker->ranking->lexical, ranker->request->text,
-                                &ranker->ranking->query, error))) {
-        ranker->ranking->lexical = NULL;
+    if ((status = lexical_begin(ranking->lexical, ranker->request->text, &ranking->query, error))) {
+        ranking->lexical = NULL;
         return status;
     }
-    status = lexical_documents(ranker->ranking->lexical, &ranker->ranking->documents_words, error);
+    status = lexical_documents(ranking->lexical, &ranking->documents_words, error);
     if (!status)
         status = lexical_candidates(ranker, error);
     return status;
