@@ -60,6 +60,7 @@ class Settings:
     point: float = 0.5             # where in the context the answer's tokens stand, by the top memory layer's attention
     point_temperature: float = 4.0  # of the sum of its heads
     stream: float = 0.5            # copies inside a context: their tokens, and their gates with `gate`
+    reread: float = 1.0            # answers of documents that read a text again
     dropout: float = 0.0           # in prompts and passages with questions, which come again often
     clip: float = 5.0              # norm of the gradient at most
     log_every: int = 20

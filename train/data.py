@@ -16,7 +16,7 @@ import pathlib
 
 import numpy as np
 
-from . import tasks
+from . import reread, tasks
 from .json_lines import read_lines
 from .pack import BLOCK
 from .substitute import Substitutes, openings
@@ -43,6 +43,7 @@ class StepShape:
     answered: float = 1.0   # share of the real questions whose answers are learnt; seen too often, they are known by heart
     retold: float = 0.0     # share of the passages with questions that come with other answers (substitute.py), which are learnt
     stream: int = 48        # supervised positions inside a synthetic context
+    reread: int = 0         # contexts of documents that read a text again with its question (reread.py)
 
     @property
     def contexts(self):
@@ -135,9 +136,7 @@ class Maker:
         flat, at, used = tokens.reshape(-1), 0, []
         apart = rng.random() < 0.5
         for number, record in enumerate(chosen):
-            retold = None
-            if rng.random() < self.step.retold:
-                retold = self.substitutes.retold(rng, record, OTHER_NAMES)
+            retold = self.retold(rng, record)
             record = retold or record
             titled = apart and record["title"]
             head = self.encode(record["title"]) + [NEWLINE] if titled else []
@@ -156,6 +155,16 @@ class Maker:
                 break
         return tokens, documents, self._questions(rng, used)
 
+    def retold(self, rng, record):
+        """The record with other answers, for a share of them; None for the rest, and where that cannot be."""
+        return self.substitutes.retold(rng, record, OTHER_NAMES) if rng.random() < self.step.retold else None
+
+    def as_asked(self, rng, question):
+        """A question as some of many people might put it: the same few questions come again and again."""
+        if rng.random() >= 0.3:
+            return question
+        return " ".join(tasks.reworded(rng, tasks.noised(rng, question.split(), 0.08), self.synonyms, 0.3))
+
     def _passages(self, rng):
         """Half of the time neighbours of one source, which are hard to tell apart; otherwise any."""
         count = len(self.questions)
@@ -173,10 +182,7 @@ class Maker:
                 break
             record, first, length, retold = used[index]
             asked = record["qas"][rng.integers(len(record["qas"]))]
-            words = asked["question"]
-            if rng.random() < 0.3:  # the same few questions come again and again
-                words = " ".join(tasks.reworded(rng, tasks.noised(rng, words.split(), 0.08), self.synonyms, 0.3))
-            ids = self.prompt_ids(words)
+            ids = self.prompt_ids(self.as_asked(rng, asked["question"]))
             if len(ids) > self.step.prompt_rows - 2:
                 continue
             find = tasks.bits(range(first // BLOCK, (first + length - 1) // BLOCK + 1))
@@ -222,6 +228,7 @@ class Maker:
             stream.append(positions)
         out = self.arrays(rng, made)
         out.update(self.stream_arrays(stream))
+        out.update(self.reread_arrays([reread.context(self, rng) for _ in range(step.reread)]))
         if self.pieces:
             new += [tokens for tokens, _, _ in made[step.natural:step.natural + step.questions]]
             out["block_pieces"] = self.block_pieces(np.concatenate(new)) if new else None
@@ -270,6 +277,17 @@ class Maker:
             for column, (position, block) in enumerate(positions[:step.stream]):
                 at[row, column], gold[row, column] = position, block
         return {"stream_at": at, "stream_gold": gold}
+
+
+    def reread_arrays(self, made):
+        """Contexts of reread.context; the rows that predict answers, -1 where unused."""
+        if not made:
+            return {}
+        at = np.full((len(made), reread.READ_BLOCKS * BLOCK), -1, np.int64)
+        for row, (_, _, rows) in zip(at, made):
+            row[:len(rows)] = rows
+        return {"reread_tokens": np.stack([tokens for tokens, _, _ in made]),
+                "reread_documents": np.stack([documents for _, documents, _ in made]).astype(np.int32), "reread_at": at}
 
 
 def occurrences(tokens, ids, mask):

@@ -10,7 +10,8 @@ any block that overlaps the gold passage. Once among these blocks alone, once wi
 all of them with weights fitted on the questions of other passages, and the teacher on each block alone.
 
 Answers: exact match and F1 of greedy answers to extractive questions, the passage being somewhere in a context of 32
-blocks that is read whole, and with 8 blocks retrieved from --blocks.
+blocks that is read whole, and with 8 blocks retrieved from --blocks. Each from memory, and by reading the text around the best
+of these blocks again (reread.py): around the first, and the surest answer of the first AGAIN.
 
 Reading: the tasks of training on held-out contexts (--parts, --questions), teacher-forced by kind, and greedy answers to
 real questions (exact match and F1). Language: loss on held-out text with and without memory. Perplexity: of held-out books
@@ -28,11 +29,12 @@ from collections import Counter
 import numpy as np
 import torch
 
-from . import checkpoint, losses, rank
+from . import checkpoint, losses, rank, reread
 from .config import load_config
 from .data import QUERY_PIECES, KINDS, StepShape
 from .feed import Feed
 from .json_lines import each_line, read_lines
+from .model import with_landmarks
 from .pack import BLOCK, document_blocks
 from .parallel import Group
 from .teacher import INSTRUCTION, Teacher, WordPiece, padded
@@ -43,11 +45,14 @@ from .train import Trainer
 
 PARTS = ("reading", "retrieval", "answers", "language", "perplexity")
 SOURCES = ("squad-split", "squad-sample", "squad-sentences", "fairytaleqa")
+SENTENCES = ("squad-sentences",)    # its answers are the sentences that hold them
 CONTEXT = 32
 CANDIDATES = 100    # blocks that exact attention ranks
 FITTED = 100        # questions that weights are fitted on, at least
+FAR_BELOW = -5.0    # z-score of a block without text
 READ = 8            # blocks that an answer reads
 ANSWER = 16         # tokens of an answer at most
+AGAIN = 3           # texts that are read again
 
 
 # ---------------------------------------------------------------- what is searched
@@ -140,7 +145,7 @@ def index_collection(trainer, collection, batch=16):
     for first in range(0, len(collection.contexts), batch):
         tokens = torch.from_numpy(np.stack(collection.contexts[first:first + batch]).astype(np.int64)).to(trainer.device)
         documents = torch.from_numpy(np.stack(collection.documents[first:first + batch])).to(trainer.device)
-        rows = torch.cat((tokens, torch.full_like(tokens[:, :, :1], trainer.shape.landmark)), 2).flatten(1)
+        rows = with_landmarks(tokens, trainer.shape.landmark)
         _, memory = trainer.model.run_documents(rows, documents, trainer.dtype, top)
         yield trainer.model.landmark_keys(memory).flatten(2).flatten(0, 1), as_pool(memory, trainer.shape.rows)
 
@@ -263,10 +268,10 @@ def retrieval(trainer, collection, asked, tokenizer, teacher, pieces):
 
 
 def held_out_questions(folder, count, extractive=False, seed=0):
-    """-> (passages, [(question, passage number, answers)]); extractive: whose answer stands in the passage"""
+    """-> (passages, [(question, passage number, answers)]); extractive: whose short answer stands in the passage"""
     passages = [p for p in read_lines(f"{folder}/qa-train.dev.jsonl") if p["source"] in SOURCES]
     asked = [(q["question"], i, q["answers"]) for i, p in enumerate(passages) for q in p["qas"]
-             if not extractive or any(answer in p["text"] for answer in q["answers"])]
+             if not extractive or p["source"] not in SENTENCES and any(answer in p["text"] for answer in q["answers"])]
     order = np.random.default_rng(seed).permutation(len(asked))[:count]
     return passages, [asked[i] for i in order]
 
@@ -316,6 +321,33 @@ def mean_match(matches, chosen=None):
     return {"questions": len(counted), "exact match": with_interval(counted[:, 0]), "F1": with_interval(counted[:, 1])}
 
 
+def texts_around(collection, block, size):
+    """`size` tokens of a block's context, the block in their middle."""
+    flat = collection.contexts[block // CONTEXT].reshape(-1)
+    flat = flat[:int((flat != 0).nonzero()[0][-1]) + 1]
+    first = block % CONTEXT * BLOCK
+    start = reread.window(len(flat), first, min(first + BLOCK, len(flat)) - 1, size, 0.5)
+    return [int(i) for i in flat[start:start + size] if i >= NEWLINE]
+
+
+def read_again(trainer, collection, asked, tokenizer, chosen, scores):
+    """chosen [Q, K]: blocks; scores [Q, K]. -> {setting: exact match and F1 of each question}"""
+    documents, owner = [], []
+    for row, (question, _, _) in enumerate(asked):
+        ids, taken = prompt_ids(tokenizer.encode, question, reread.QUESTION), []
+        for block in chosen[row][np.argsort(-scores[row], kind="stable")]:
+            if len(taken) < AGAIN and all(abs(int(block) - other) > 1 for other in taken):
+                taken.append(int(block))
+                documents.append(reread.document(ids, texts_around(collection, int(block), reread.room(ids))))
+                owner.append(row)
+    answers = [[] for _ in asked]
+    for row, answer in zip(owner, reread.read(trainer.model, documents, trainer.dtype)):
+        answers[row].append(answer)
+    sure = [max(a, key=lambda one: (bool(one[0]), one[1])) for a in answers]
+    return {name: [compare(tokenizer.decode(ids), gold) for (ids, _), (_, _, gold) in zip(picked, asked)]
+            for name, picked in (("the best text again", [a[0] for a in answers]), (f"the surest of {AGAIN} texts", sure))}
+
+
 @torch.no_grad()
 def answer_tables(trainer, options, tokenizer):
     """Yields (setting, exact match and F1) of extractive questions."""
@@ -323,26 +355,35 @@ def answer_tables(trainer, options, tokenizer):
     collection = packed(passages, tokenizer.encode)
     for tokens, documents in further_texts(options.text, tokenizer.encode, options.blocks - collection.kept().sum()):
         collection.add(tokens, documents)
-    keys, pools = zip(*index_collection(trainer, collection))
+    joint, pools = zip(*index_collection(trainer, collection))
     pool = {layer: {name: torch.cat([part[layer][name] for part in pools]) for name in ("k", "v")} for layer in pools[0]}
+    keys = {layer: states["k"] for layer, states in pool.items()}
     kept = torch.from_numpy(collection.kept())
     spans = torch.tensor([collection.spans[passage] for _, passage, _ in asked])
     prompts = [prompt_ids(tokenizer.encode, question, BLOCK - ANSWER) for question, _, _ in asked]
+    landmark, lexical = np.full((2, len(asked), len(kept)), FAR_BELOW, np.float32)
+    landmark[:, kept] = z_scored(landmark_scores(trainer, asked, tokenizer, torch.cat(joint)).cpu()[:, kept].numpy())
+    lexical[:, kept] = z_scored(bm25_scores(np.concatenate(collection.contexts)[kept.numpy()],
+                                            [tokenizer.encode(question) for question, _, _ in asked]))
 
     def matched(chosen):
-        """chosen [Q, K] -> exact match and F1 of each question"""
+        """chosen [Q, K] -> {setting: exact match and F1 of each question}"""
         ids = answers(trainer.model, prompts, pool, chosen, kept[chosen], trainer.dtype, ANSWER)
-        return [compare(tokenizer.decode(i), gold) for i, (_, _, gold) in zip(ids, asked)]
+        out = {"from memory": [compare(tokenizer.decode(i), gold) for i, (_, _, gold) in zip(ids, asked)]}
+        blocks = chosen.numpy()
+        exact = z_scored(attention_features(trainer, asked, tokenizer, keys, blocks).sum((2, 3)))
+        scores = exact + sum(np.take_along_axis(part, blocks, 1) for part in (landmark, lexical))
+        scores[~kept[chosen].numpy()] = -np.inf
+        return {**out, **read_again(trainer, collection, asked, tokenizer, blocks, scores)}
 
-    yield "passage in 2,048 tokens", mean_match(matched(spans[:, :1] // CONTEXT * CONTEXT + torch.arange(CONTEXT)))
-    landmark = landmark_scores(trainer, asked, tokenizer, torch.cat(keys)).cpu()[:, kept].numpy()
-    lexical = bm25_scores(np.concatenate(collection.contexts)[kept.numpy()], [tokenizer.encode(q) for q, _, _ in asked])
-    for name, scores in (("landmark", landmark), ("sum with bm25", z_scored(landmark) + z_scored(lexical))):
-        chosen = kept.nonzero()[:, 0][torch.from_numpy(scores).topk(READ, 1).indices]
+    for name, matches in matched(spans[:, :1] // CONTEXT * CONTEXT + torch.arange(CONTEXT)).items():
+        yield "passage in 2,048 tokens, " + name, mean_match(matches)
+    for name, scores in (("landmark", landmark), ("sum with bm25", landmark + lexical)):
+        chosen = torch.from_numpy(scores).topk(READ, 1).indices
         found = ((chosen >= spans[:, :1]) & (chosen <= spans[:, 1:])).any(1).numpy()
-        matches = matched(chosen)
-        yield f"{READ} blocks of {int(kept.sum())}, {name}", {
-            **mean_match(matches), "passage among them": with_interval(found), "of these": mean_match(matches, found)}
+        for way, matches in matched(chosen).items():
+            yield f"{READ} blocks of {int(kept.sum())}, {name}, {way}", {
+                **mean_match(matches), "passage among them": with_interval(found), "of these": mean_match(matches, found)}
 
 
 @torch.no_grad()

@@ -281,5 +281,10 @@ class LandmarkModel(nn.Module):
         return (mean + last).unflatten(2, (self.shape.kv_heads, -1)).sum(3)
 
 
+def with_landmarks(tokens, landmark):
+    """Tokens of blocks [B, N, 63] -> rows [B, T], a landmark behind each block"""
+    return torch.cat((tokens, torch.full_like(tokens[:, :, :1], landmark)), 2).flatten(1)
+
+
 def count_parameters(model):
     return sum(p.numel() for p in model.parameters())

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from . import checkpoint
+from .model import with_landmarks
 from .pack import BLOCK
 from .query import answers, as_pool, query_vectors
 from .tasks import FILLER, INTRODUCTION, PASS_KEYS
@@ -55,7 +56,7 @@ def best_blocks(model, rows, prompt, dtype, count):
 def right_answers(model, tokenizer, made, dtype, blocks):
     """made: [(tokens [N, 63], number)] of documents of one length -> how many numbers come out"""
     tokens = torch.from_numpy(np.stack([t for t, _ in made]).astype(np.int64)).to(model.embedding.device)
-    rows = torch.cat((tokens, torch.full_like(tokens[:, :, :1], model.shape.landmark)), 2).flatten(1)
+    rows = with_landmarks(tokens, model.shape.landmark)
     prompt = tokenizer.encode(QUESTION)
     pool, chosen = best_blocks(model, rows, prompt, dtype, blocks)
     ids = answers(model, [prompt] * len(made), pool, chosen, torch.ones_like(chosen, dtype=torch.bool), dtype, ANSWER)

@@ -12,6 +12,7 @@ import torch
 
 from . import losses
 from .json_lines import each_line
+from .model import with_landmarks
 from .pack import BLOCK, document_blocks
 
 BLOCKS, BEST = 65, 4
@@ -39,7 +40,7 @@ def slice_losses(model, slices, dtype, batch, **reads):
     shape, out = model.shape, []
     for first in range(0, len(slices), batch):
         tokens = torch.from_numpy(slices[first:first + batch].astype(np.int64)).to(model.embedding.device)
-        rows = torch.cat((tokens, torch.full_like(tokens[:, :, :1], shape.landmark)), 2).flatten(1)
+        rows = with_landmarks(tokens, shape.landmark)
         h, _ = model.run_long(rows, dtype, piece=tokens.shape[1], **reads)
         target = losses.next_tokens(rows, torch.zeros_like(tokens[:, :, 0]), shape)
         half = rows.shape[1] // 2

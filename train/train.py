@@ -11,7 +11,8 @@ Writes log.jsonl, stable.pt (weights before the learning rate falls: what the ne
 
 A step's loss is a weighted sum (config.Settings): next tokens of running text; retrieval of blocks by prompts alone
 (pass 1; contrast and distillation); answers read from the context's blocks as far memory (pass 2), the landmark scores at
-those answers and where the top memory layer's attention points, and landmark scores at copies inside the contexts.
+those answers and where the top memory layer's attention points, landmark scores at copies inside the contexts, and answers
+to questions that stand beside their text (reread.py).
 """
 import argparse
 import dataclasses
@@ -28,7 +29,7 @@ from . import checkpoint, losses
 from .config import load_config
 from .data import KINDS, StepShape
 from .feed import Feed
-from .model import LandmarkModel, count_parameters
+from .model import LandmarkModel, count_parameters, with_landmarks
 from .muon import Muon
 from .parallel import Group
 from .teacher import Teacher, to_device
@@ -70,11 +71,12 @@ class Trainer:
         # Contexts that the language is learnt from: passages with questions come again too often for that.
         order = torch.arange(step.contexts, device=device)
         self.running = torch.cat((order[:step.natural], order[step.natural + step.questions:]))
-        self.dropout = {"contexts": None, "prompts": None}  # shares, of each context and each prompt
+        self.dropout = {"contexts": None, "prompts": None, "reread": None}  # shares, of each context and each prompt
         if settings.dropout:
             self.dropout = {"contexts": torch.full((step.contexts,), settings.dropout, device=device),
                             "prompts": torch.full((step.contexts * step.prompts,), settings.dropout, device=device)}
             self.dropout["contexts"][self.running] = 0
+            self.dropout["reread"] = torch.full((step.reread,), settings.dropout, device=device)
         self.skipped = torch.zeros((), dtype=torch.int64, device=device)
 
     # ------------------------------------------------------------ a step's tensors
@@ -86,8 +88,9 @@ class Trainer:
                 continue
             value = value.astype("int64") if value.dtype.kind in "ui" else value
             out[name] = to_device(torch.from_numpy(value), self.device)
-        landmark = torch.full_like(out["tokens"][:, :, :1], self.shape.landmark)
-        out["rows"] = torch.cat((out["tokens"], landmark), 2).flatten(1)
+        out["rows"] = with_landmarks(out["tokens"], self.shape.landmark)
+        if self.step.reread:
+            out["reread_rows"] = with_landmarks(out["reread_tokens"], self.shape.landmark)
         out["filled"] = (out["tokens"] != self.shape.padding).any(2)
         return out
 
@@ -102,10 +105,12 @@ class Trainer:
         parts.update(self.read_loss(memory, keys, rotated[max(rotated)], batch))
         if self.step.synthetic:
             parts.update(self.stream_loss(h, memory, keys, batch))
+        if self.step.reread:
+            parts.update(self.reread_loss(batch))
         settings = self.settings
         total = sum(getattr(settings, name) * parts[name] for name in
                     ("language", "contrast", "distillation", "drift", "size", "attend", "attend_distillation",
-                     "imitation", "answer", "gate", "point") if name in parts)
+                     "imitation", "answer", "gate", "point", "reread") if name in parts)
         if "stream" in parts:
             total = total + settings.stream * parts["stream"] + settings.gate * parts["stream_gate"]
         return total, parts
@@ -218,14 +223,7 @@ class Trainer:
         first, shape = self.step.natural + self.step.questions, self.shape
         counted = batch["stream_at"] >= 0
         at = batch["stream_at"].clamp(min=0)
-        rows = batch["rows"][first:]
-        offset = at % shape.rows
-        after = at + torch.where(offset == shape.block_size - 1, 2, 1)
-        target = torch.where(counted, rows.gather(1, after.clamp(max=rows.shape[1] - 1)), losses.IGNORED)
-        states = h[-self.step.synthetic:].gather(1, at[:, :, None].expand(-1, -1, h.shape[2]))
-        logits = self.model.logits(states).float()
-        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=losses.IGNORED)
-        recall = losses.log_mean((logits.detach().argmax(-1) == target).float(), counted.float())
+        loss, recall = self.predict(h[-self.step.synthetic:], batch["rows"][first:], at, counted)
         block = torch.arange(self.step.blocks, device=self.device)
         back = (at // shape.rows)[:, :, None] - block
         part = {layer: {name: states_[name][first:] for name in ("q", "own")} for layer, states_ in memory.items()}
@@ -234,6 +232,23 @@ class Trainer:
             (back >= shape.near_blocks) & (back <= shape.reach), counted, self.settings.gate_temperature)
         return {"stream": loss, "stream_gate": gate, "stream_recall": recall, "stream_gate_by_head": mean,
                 "stream_uniform": uniform}
+
+    def reread_loss(self, batch):
+        """Answers at the end of documents that read a text again (reread.py)."""
+        drop = self.drop("reread")
+        h, _ = self.model.run_documents(batch["reread_rows"], batch["reread_documents"], self.dtype, drop=drop)
+        counted = batch["reread_at"] >= 0
+        loss, recall = self.predict(h, batch["reread_rows"], batch["reread_at"].clamp(min=0), counted)
+        return {"reread": loss, "reread_recall": recall}
+
+    def predict(self, h, rows, at, counted):
+        """The tokens behind rows `at` [B, S] of contexts rows [B, T] with their stream h, where `counted`. -> (loss, recall)"""
+        shape = self.shape
+        after = at + torch.where(at % shape.rows == shape.block_size - 1, 2, 1)
+        target = torch.where(counted, rows.gather(1, after.clamp(max=rows.shape[1] - 1)), losses.IGNORED)
+        logits = self.model.logits(h.gather(1, at[:, :, None].expand(-1, -1, h.shape[2]))).float()
+        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=losses.IGNORED)
+        return loss, losses.log_mean((logits.detach().argmax(-1) == target).float(), counted.float())
 
     # ------------------------------------------------------------ the update
 
@@ -349,7 +364,7 @@ def take_step(trainer, feed, teach, factor):
 
 def train(trainer, feed, teach, clock, options, write):
     number, stable, last, last_number = 0, False, time.time(), 0
-    rows = trainer.step.contexts * trainer.step.blocks * trainer.shape.rows * trainer.group.size
+    rows = (trainer.step.contexts + trainer.step.reread) * trainer.step.blocks * trainer.shape.rows * trainer.group.size
     while number < options.steps:
         now = time.time()
         over, decays, factor = trainer.group.first_decides(

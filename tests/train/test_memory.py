@@ -203,23 +203,42 @@ class Answers(WithTokenizer):
         def scores(trainer, asked, tokenizer, keys):
             """The best blocks are the first eight of the collection."""
             return -torch.arange(len(keys)).float().repeat(len(asked), 1)
-        with mock.patch.multiple(evaluate, index_collection=index, answers=read, landmark_scores=scores):
+
+        def attention(trainer, asked, tokenizer, keys, candidates):
+            return np.zeros((*candidates.shape, 1, 1), np.float32)
+
+        def read_again(model, documents, dtype):
+            """Sure of what it finds, and otherwise as sure that there is nothing, or a little less sure of a guess."""
+            out = []
+            for number, ids in enumerate(documents):
+                text = self.tokenizer.decode(ids)
+                name = text.split(" of ")[-1].split("?")[0]
+                after = text.split(f"{name} gave ")
+                guess = ([], -1.0) if number % 2 else (self.tokenizer.encode("a guess"), -2.0)
+                out.append((self.tokenizer.encode(after[1].split(" to ")[0]), -1.5) if len(after) > 1 else guess)
+            return out
+        with mock.patch.multiple(evaluate, index_collection=index, answers=read, landmark_scores=scores,
+                                 attention_features=attention), mock.patch.object(evaluate.reread, "read", read_again):
             tables = self.run_evaluate("answers")
-        whole = tables["answers, passage in 2,048 tokens"]
+        whole = tables["answers, passage in 2,048 tokens, from memory"]
         self.assertEqual(whole["questions"], 40)
         self.assertEqual((whole["exact match"], whole["F1"]), ([100.0, 0.0], [100.0, 0.0]))
-        first = next(table for name, table in tables.items() if name.endswith("landmark"))
+        best, surest = (tables["answers, passage in 2,048 tokens, " + way]["F1"][0]
+                        for way in ("the best text again", "the surest of 3 texts"))
+        self.assertGreater(best, 50)      # its block is the first by the question's words for most
+        self.assertGreater(surest, best)
+        first = next(table for name, table in tables.items() if name.endswith("landmark, from memory"))
         share = first["passage among them"][0]
         self.assertTrue(0 < share < 30, share)
         self.assertEqual(first["F1"][0], first["of these"]["F1"][0] * share / 100)
-        lexical = next(table for name, table in tables.items() if name.endswith("bm25"))
+        lexical = next(table for name, table in tables.items() if name.endswith("bm25, from memory"))
         self.assertGreater(lexical["F1"][0], first["F1"][0])
 
     def test_whole(self):
         """With a random model: everything runs, and retrieval finds what it is asked for with words alone."""
         self.write_passages(6)
         tables = self.run_evaluate("answers", "retrieval")
-        self.assertEqual(tables["answers, passage in 2,048 tokens"]["questions"], 6)
+        self.assertEqual(tables["answers, passage in 2,048 tokens, the best text again"]["questions"], 6)
         self.assertEqual(tables["retrieval, packed"]["questions"], 12)
         self.assertGreater(tables["retrieval, packed"]["bm25"]["R@20"][0], 0.9)
 
