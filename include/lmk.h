@@ -481,11 +481,17 @@ struct lmk_ask_options {
     size_t max_tokens; /* of the answer; default 64 */
     float temperature; /* 0: greedy, the default */
     uint64_t seed;
-    /* Gets each piece of the answer as it is written, in whole UTF-8 characters; false stops. May
-     * be NULL. */
+    /* Gets each piece of the answer as it is written, in whole UTF-8 characters; false stops. With
+     * `texts` the answer comes in one piece, when it is chosen. May be NULL. */
     bool (*stream)(void *context, const char *text, size_t size);
     void *context;
     bool verbatim; /* as in lmk_search_options: the model goes on with the question */
+    /* Texts around the best blocks that are read again, with the question before them, to write the
+     * answer: the surest of what each of them says. 0: it is written from the blocks' keys and
+     * values alone, and so it is with verbatim or a granularity below the question. At most 16, and
+     * those that there are: none is a neighbour of another. Default: what the model's file says
+     * (landmark.answer.texts). */
+    size_t texts;
 };
 LMK_API struct lmk_ask_options lmk_ask_defaults(const struct lmk_model *model);
 
@@ -496,13 +502,18 @@ struct lmk_answer {
     struct lmk_timing timing;
     size_t tokens;         /* generated */
     double log_likelihood; /* mean natural logarithm of a generated token's probability */
-    double confidence;     /* the same as a probability, 0 to 1; NaN without an answer */
+    /* 0 to 1; NaN without an answer. Written from the blocks' keys and values: the log-likelihood
+     * as a probability, that of a mean token. From texts read again: the probability of the whole
+     * answer, its end included, which falls with its length; 0 where no text answers, and the text
+     * is empty. */
+    double confidence;
     /* Words of the answer, "the" and its like left out; how many of them stand in the passages. */
     size_t words, words_read;
     /* Does what was read support the answer? Where the model's file has landmark.answer.threshold:
-     * the confidence reaches it; else: at least half of the words stand in the passages. True where
-     * no answer was to be written. */
+     * the confidence reaches it; else: at least half of the words stand in the passages. An empty
+     * answer is never supported. True where no answer was to be written. */
     bool found;
+    size_t source; /* the passage whose text, read again, gave the answer; SIZE_MAX: none did */
     uint64_t documents_ready, documents, documents_words;
     /* Blocks whose keys and values are not kept (tier none) and were computed again, the tokens
      * that the model ran over for them, and how long that took. */

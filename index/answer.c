@@ -1,13 +1,13 @@
-/* lmk_ask: the k best blocks, pass 2 over them, the answer and what it rests on. */
+/* lmk_ask: the k best blocks, pass 2 over them, the answer, written by pass 2 itself or by reading
+ * the best texts again, and what it rests on. */
 #include "index/ingest.h"
 #include "index/lexical_query.h"
 #include "index/memory.h"
 #include "index/passage.h"
 #include "index/ranking.h"
 #include "index/support.h"
+#include "index/surest.h"
 #include "index/uses.h"
-#include "src/model/kernels.h"
-#include "src/text/utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 
 #define MOST_BLOCKS 1024
 #define MOST_CANDIDATES 100000
+#define NO_BLOCK UINT64_MAX
 
 struct lmk_ask_options lmk_ask_defaults(const struct lmk_model *model)
 {
@@ -22,7 +23,8 @@ struct lmk_ask_options lmk_ask_defaults(const struct lmk_model *model)
                                     .candidates = 200,
                                     .most_matches = lmk_search_defaults().most_matches,
                                     .generate = lmk_model_can_answer(model),
-                                    .max_tokens = 64};
+                                    .max_tokens = 64,
+                                    .texts = model->answer_texts};
 }
 
 struct asking {
@@ -40,9 +42,8 @@ struct asking {
     struct granularity *granularity;
     struct sequence *sequence; /* pass 2 */
     float *mass;               /* [M][count] */
-    float *powers;             /* [V]: scratch */
-    uint64_t random;
-    struct utf8_held held; /* of the answer: pieces may be single bytes */
+    struct writer writer;
+    uint64_t answering; /* the block whose text, read again, gave the answer; NO_BLOCK: none */
     struct lmk_answer *answer;
 };
 
@@ -157,98 +158,62 @@ static void add_shares(struct asking *asking)
             asking->shares[i] += asking->mass[m * asking->count + i];
 }
 
-/* splitmix64, which any seed starts well */
-static double random_uniform(uint64_t *state)
+/* The answer gets the text, which is its own then, tokens and log-likelihood. */
+static enum lmk_status take_answer(struct asking *asking, struct written *written,
+                                   struct lmk_error *error)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+    struct lmk_answer *answer = asking->answer;
+    enum lmk_status status = buffer_append(&written->text, "", 1, error);
+    if (status)
+        return status;
+    answer->text = (char *)written->text.data;
+    written->text = (struct buffer){0};
+    answer->tokens = written->tokens;
+    if (written->tokens)
+        answer->log_likelihood = written->log_probability / (double)written->tokens;
+    return LMK_OK;
 }
 
-static size_t find(const float *values, size_t count, float wanted)
+static enum lmk_status write_from_memory(struct asking *asking, struct lmk_error *error)
 {
-    size_t i = 0;
-    while (i + 1 < count && values[i] != wanted)
-        i++;
-    return i;
-}
-
-/* A token drawn at the temperature that is asked for. `largest`: of the logits. */
-static size_t draw(struct asking *asking, const float *logits, size_t count, float largest)
-{
-    size_t last = 0;
-    float *powers = asking->powers;
-    for (size_t i = 0; i < count; i++)
-        powers[i] = (logits[i] - largest) / asking->options->temperature;
-    double left =
-        random_uniform(&asking->random) * (double)kernel_exponentials(powers, count, NULL);
-    for (size_t i = 0; i < count && left >= 0; i++)
-        if (powers[i] > 0) {
-            left -= (double)powers[i];
-            last = i;
-        }
-    return last;
-}
-
-static uint32_t pick(struct asking *asking, const float *logits, double *log_probability)
-{
-    size_t count = asking->collection->model->shape.vocabulary;
-    float largest;
-    memcpy(asking->powers, logits, count * sizeof *logits);
-    double sum = (double)kernel_exponentials(asking->powers, count, &largest);
-    size_t id = asking->options->temperature > 0 ? draw(asking, logits, count, largest)
-                                                 : find(logits, count, largest);
-    *log_probability = (double)(logits[id] - largest) - log(sum);
-    return (uint32_t)id;
-}
-
-/* Streams the answer from `start` on; false: stop. */
-static bool stream(const struct asking *asking, const struct buffer *text, size_t start)
-{
-    const struct lmk_ask_options *options = asking->options;
-    return !options->stream || text->size == start ||
-           options->stream(options->context, (const char *)text->data + start, text->size - start);
-}
-
-static enum lmk_status write_piece(struct asking *asking, uint32_t id, struct buffer *text,
-                                   bool *stopped, struct lmk_error *error)
-{
-    size_t size, start = text->size;
-    const char *piece = tokenizer_bytes(asking->collection->model->tokenizer, id, &size);
-    if (!text->size && !asking->held.count && size && piece[0] == ' ') {
-        piece++;
-        size--;
+    struct written written;
+    enum lmk_status status = LMK_OK;
+    written_open(&written, true);
+    while (!status && !written.ended) {
+        add_shares(asking);
+        status = writing_next(&asking->writer, asking->sequence, &written, error);
     }
-    enum lmk_status status = utf8_append(&asking->held, piece, size, text, error);
-    *stopped = !status && !stream(asking, text, start);
+    if (!status)
+        status = take_answer(asking, &written, error);
+    if (!status && written.tokens)
+        asking->answer->confidence = exp(asking->answer->log_likelihood);
+    written_close(&written);
     return status;
 }
 
-static enum lmk_status write_answer(struct asking *asking, struct buffer *text,
-                                    struct lmk_error *error)
+/* With verbatim there is no line of the question's own to put before a text. */
+static bool reads_again(const struct asking *asking)
 {
-    const struct model_shape *shape = &asking->collection->model->shape;
-    struct lmk_answer *answer = asking->answer;
-    bool stopped = false;
-    enum lmk_status status = LMK_OK;
-    while (!status && !stopped && answer->tokens < asking->options->max_tokens) {
-        const float *logits = sequence_logits(asking->sequence);
-        double log_probability;
-        uint32_t id = pick(asking, logits, &log_probability);
-        add_shares(asking);
-        if (id == shape->eos_id || id == shape->newline_id)
-            break;
-        answer->log_likelihood += log_probability;
-        answer->tokens++;
-        if (!(status = write_piece(asking, id, text, &stopped, error)))
-            status = sequence_feed(asking->sequence, &id, 1, NULL, error);
-    }
-    if (answer->tokens)
-        answer->log_likelihood /= (double)answer->tokens;
-    size_t start = text->size;
-    if (!status && !stopped && !(status = utf8_finish(&asking->held, text, error)))
-        stream(asking, text, start);
+    return asking->options->texts && !asking->granularity && !asking->options->verbatim;
+}
+
+static enum lmk_status write_from_texts(struct asking *asking, struct lmk_error *error)
+{
+    const struct lmk_ask_options *options = asking->options;
+    struct written best;
+    add_shares(asking); /* of the prompt: pass 2 writes nothing */
+    written_open(&best, false);
+    enum lmk_status status =
+        surest_answer(&asking->writer, asking->view, &asking->question, asking->chosen,
+                      asking->count, &best, &asking->answering, error);
+    bool answered = best.text.size;
+    if (!status && answered && options->stream)
+        options->stream(options->context, (const char *)best.text.data, best.text.size);
+    if (!status)
+        status = take_answer(asking, &best, error);
+    if (!status)
+        asking->answer->confidence = answered ? exp(surest_log_probability(&best)) : 0;
+    written_close(&best);
     return status;
 }
 
@@ -260,8 +225,7 @@ static enum lmk_status read_and_write(struct asking *asking, struct lmk_error *e
     size_t layers = asking->collection->model->shape.memory_layer_count;
     asking->mass = calloc(layers * (asking->count + 1), sizeof *asking->mass);
     asking->shares = calloc(asking->count + 1, sizeof *asking->shares);
-    asking->powers = malloc(asking->collection->model->shape.vocabulary * sizeof *asking->powers);
-    if (!asking->mass || !asking->shares || !asking->powers)
+    if (!asking->mass || !asking->shares)
         return error_memory(error, layers * asking->count * sizeof *asking->mass);
     enum lmk_status status = sequence_feed(asking->sequence, question_ids(question),
                                            question_length(question), NULL, error);
@@ -273,12 +237,10 @@ static enum lmk_status read_and_write(struct asking *asking, struct lmk_error *e
         add_shares(asking);
         return LMK_OK;
     }
-    struct buffer text;
-    buffer_init(&text, 1 << 20);
-    status = write_answer(asking, &text, error);
+    status = writer_open(&asking->writer, asking->collection->model, asking->options, error);
     if (!status)
-        status = buffer_append(&text, "", 1, error);
-    answer->text = (char *)text.data;
+        status = reads_again(asking) ? write_from_texts(asking, error)
+                                     : write_from_memory(asking, error);
     answer->timing.decode = 1e3 * (ingest_clock() - read);
     return status;
 }
@@ -361,6 +323,9 @@ static enum lmk_status make_passages(struct asking *asking, struct lmk_error *er
     }
     if (!status) {
         qsort(answer->passages, answer->count, sizeof *answer->passages, by_share);
+        for (size_t i = 0; i < answer->count; i++)
+            if (answer->passages[i].block == asking->answering)
+                answer->source = i;
         answer->documents = counts.documents;
         answer->documents_ready = counts.documents_ready;
         struct memory_cost cost = memory_cost(asking->source);
@@ -413,7 +378,7 @@ static void release(struct asking *asking)
     ranking_release(&asking->ranking);
     free(asking->shares);
     free(asking->mass);
-    free(asking->powers);
+    writer_close(&asking->writer);
 }
 
 enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
@@ -425,23 +390,27 @@ enum lmk_status lmk_ask(struct lmk_collection *collection, const char *question,
     if (status)
         return status;
     struct lmk_ask_options defaults = lmk_ask_defaults(collection->model);
-    struct asking asking = {.collection = collection, .options = options ? options : &defaults};
+    struct asking asking = {
+        .collection = collection, .options = options ? options : &defaults, .answering = NO_BLOCK};
     const struct lmk_ask_options *used = asking.options;
     if (!used->blocks || used->blocks > MOST_BLOCKS || used->max_tokens > MOST_BLOCKS ||
         used->candidates > MOST_CANDIDATES || used->granularity > LMK_CHUNK ||
-        used->mode > LMK_LEXICAL)
+        used->mode > LMK_LEXICAL || used->texts > MOST_ANSWER_TEXTS)
         return error_set(error, LMK_USAGE,
-                         "An answer reads 1 to %d blocks out of at most %d candidates and has at "
-                         "most %d tokens; the granularity is one of four.",
-                         MOST_BLOCKS, MOST_CANDIDATES, MOST_BLOCKS);
-    asking.random = asking.options->seed;
+                         "An answer reads 1 to %d blocks out of at most %d candidates and at most "
+                         "%d texts again, and has at most %d tokens; the granularity is one of "
+                         "four.",
+                         MOST_BLOCKS, MOST_CANDIDATES, MOST_ANSWER_TEXTS, MOST_BLOCKS);
     if (asking.options->granularity != LMK_QUESTION && collection->lock >= 0)
         status = granularity_prepare(collection, error);
     if (status || (status = store_view_begin(collection->store, &asking.view, error)))
         return status;
-    asking.answer = calloc(1, sizeof *asking.answer);
-    status =
-        asking.answer ? ask(&asking, question, error) : error_memory(error, sizeof *asking.answer);
+    asking.answer = malloc(sizeof *asking.answer);
+    if (asking.answer) {
+        *asking.answer = (struct lmk_answer){.confidence = NAN, .source = SIZE_MAX};
+        status = ask(&asking, question, error);
+    } else
+        status = error_memory(error, sizeof *asking.answer);
     release(&asking);
     if (status) {
         lmk_answer_free(asking.answer);

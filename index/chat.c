@@ -93,6 +93,7 @@ static enum lmk_status take_text(struct lmk_answer *answer, struct chat_stream *
     answer->text = (char *)stream->text.data;
     answer->tokens = 0;
     answer->log_likelihood = NAN;
+    answer->source = SIZE_MAX;
     stream->text = (struct buffer){0};
     return LMK_OK;
 }

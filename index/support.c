@@ -72,13 +72,10 @@ static void count_words(struct lmk_answer *answer)
 void support_judge(struct lmk_answer *answer, const struct lmk_model *model)
 {
     answer->found = true;
-    answer->confidence = NAN;
     if (!answer->text)
         return;
     count_words(answer);
-    if (answer->tokens)
-        answer->confidence = exp(answer->log_likelihood);
     answer->found = isnan(model->answer_threshold)
                         ? answer->words && 2 * answer->words_read >= answer->words
-                        : answer->confidence >= (double)model->answer_threshold;
+                        : answer->text[0] && answer->confidence >= (double)model->answer_threshold;
 }

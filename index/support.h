@@ -4,9 +4,9 @@
 
 #include "src/model/model.h"
 
-/* Fills `words`, `words_read`, `confidence` and `found` of an answer whose text, log-likelihood and
- * passages are there. Without a text (none was to be written) nothing is claimed, and it counts as
- * found. */
+/* Fills `words`, `words_read` and `found` of an answer whose text, confidence and passages are
+ * there. Without a text (none was to be written) nothing is claimed, and it counts as found; an
+ * empty one never does. */
 void support_judge(struct lmk_answer *answer, const struct lmk_model *model);
 
 #endif

@@ -21,7 +21,6 @@ static enum lmk_status read_names(struct lmk_model *model, struct lmk_error *err
     gguf_string(file, "general.name", &name);
     gguf_string(file, "landmark.prompt.question", &prompt);
     gguf_bool(file, "landmark.can_answer", &model->can_answer);
-    model->answer_threshold = NAN;
     enum lmk_status status = copy_string(&model->name, name, error);
     if (!status)
         status = copy_string(&model->question_prompt, prompt, error);
@@ -31,13 +30,27 @@ static enum lmk_status read_names(struct lmk_model *model, struct lmk_error *err
                            "Export the model again "
                            "with it.",
                            gguf_path(file), placeholder);
-    if (!status && gguf_has(file, "landmark.answer.threshold") &&
+    return status;
+}
+
+/* landmark.answer.*: how an answer is written and when it counts. */
+static enum lmk_status read_answering(struct lmk_model *model, struct lmk_error *error)
+{
+    const struct gguf *file = model->file;
+    model->answer_threshold = NAN;
+    if (gguf_has(file, "landmark.answer.threshold") &&
         (!gguf_f32(file, "landmark.answer.threshold", &model->answer_threshold) ||
          !(model->answer_threshold >= 0 && model->answer_threshold <= 1)))
-        status = error_set(error, LMK_MODEL,
-                           "%s: key landmark.answer.threshold must be a number from 0 to 1.",
-                           gguf_path(file));
-    return status;
+        return error_set(error, LMK_MODEL,
+                         "%s: key landmark.answer.threshold must be a number from 0 to 1.",
+                         gguf_path(file));
+    if (gguf_has(file, "landmark.answer.texts") &&
+        (!gguf_u32(file, "landmark.answer.texts", &model->answer_texts) || !model->answer_texts ||
+         model->answer_texts > MOST_ANSWER_TEXTS))
+        return error_set(error, LMK_MODEL,
+                         "%s: key landmark.answer.texts must be a whole number from 1 to %d.",
+                         gguf_path(file), MOST_ANSWER_TEXTS);
+    return LMK_OK;
 }
 
 static enum lmk_status read_model(struct lmk_model *model, const char *path,
@@ -48,6 +61,8 @@ static enum lmk_status read_model(struct lmk_model *model, const char *path,
         status = model_read_shape(&model->shape, model->file, error);
     if (!status)
         status = read_names(model, error);
+    if (!status)
+        status = read_answering(model, error);
     if (!status)
         status = model_read_rank(model, error);
     if (!status)

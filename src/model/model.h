@@ -50,6 +50,8 @@ struct rank_weights {
     float *attention_landmark; /* [M][H] in mode landmark; NULL: the same */
 };
 
+#define MOST_ANSWER_TEXTS 16
+
 struct lmk_model {
     struct gguf *file;
     struct model_shape shape;
@@ -57,6 +59,8 @@ struct lmk_model {
     char *question_prompt; /* landmark.prompt.question, holds "{question}" */
     bool can_answer;
     float answer_threshold; /* landmark.answer.threshold, 0 to 1; NaN: the file has none */
+    uint32_t answer_texts;  /* landmark.answer.texts, 1 to MOST_ANSWER_TEXTS: read again to answer
+                               (index/reread.h); 0: the file has none */
     struct rank_weights rank;
     struct weight embedding, output; /* [V][D]; the same data where they are tied */
     float *output_norm;              /* [D] */

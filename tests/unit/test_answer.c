@@ -775,6 +775,7 @@ static void test_misuse(void **state)
     o.blocks = SIZE_MAX, expect_ask_usage(question, o), o = options;
     o.candidates = SIZE_MAX / 16 + 2, expect_ask_usage(question, o), o = options;
     o.max_tokens = SIZE_MAX, expect_ask_usage(question, o), o = options;
+    o.texts = 17, expect_ask_usage(question, o), o = options;
     o.granularity = (enum lmk_granularity)4, expect_ask_usage(question, o), o = options;
     expect_ask_usage("", o);
     char *text = malloc(8001);

@@ -1,0 +1,22 @@
+/* An answer by reading again: of what the texts around the best blocks each say (index/reread.h),
+ * the surest. */
+#ifndef INDEX_SUREST_H
+#define INDEX_SUREST_H
+
+#include "index/ranking.h"
+#include "index/writing.h"
+
+/* Leaves in `best`, which is open and empty, the answer of the highest probability, and in `*block`
+ * the block around which it was read. An empty answer says that the text does not answer; where all
+ * of them are, `best` and `*block` stay. Of the blocks [count] in order of age, options->texts of
+ * the highest scores are read around, none of them a neighbour of another. Errors: LMK_CORRUPT,
+ * LMK_MEMORY. */
+enum lmk_status surest_answer(struct writer *writer, struct store_view *view,
+                              const struct question *question, const struct ranked *blocks,
+                              size_t count, struct written *best, uint64_t *block,
+                              struct lmk_error *error);
+
+/* The natural logarithm of the probability of all that was written, the end included. */
+double surest_log_probability(const struct written *written);
+
+#endif
