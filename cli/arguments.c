@@ -48,6 +48,9 @@ const struct option_row option_rows[] = {
     {'S', "no-generate", NULL, "ask ", "only the sentences and passages"},
     {'M', "max-tokens", "N", "ask eval qa passkey needle ",
      "longest answer (64; of a reader elsewhere 512; 16 where a number is asked)"},
+    {OPTION_TEXTS, "texts", "N", "ask eval qa ",
+     "texts around the best blocks that are read again to write the answer (what the model's file "
+     "says); 0: it is written from memory"},
     {'T', "temperature", "X", "ask ", "0: the likeliest answer (default); higher: more varied"},
     {'s', "seed", "N", "ask eval retrieval qa passkey needle perplexity ",
      "of the random numbers that a temperature or an interval uses (0)"},
@@ -229,7 +232,7 @@ static int find_choice(int letter, const char *text)
 static bool set_number(struct arguments *arguments, int letter, const char *text)
 {
     uint64_t number;
-    bool positive = letter > 255 || !strchr("stpW", letter);
+    bool positive = letter > 255 ? letter != OPTION_TEXTS : !strchr("stpW", letter);
     if (!parse_count(text, letter == 's' ? UINT64_MAX : 1000000, &number) || (positive && !number))
         return false;
     switch (letter) {
@@ -250,6 +253,9 @@ static bool set_number(struct arguments *arguments, int letter, const char *text
         break;
     case 'W':
         arguments->most_matches = number;
+        break;
+    case OPTION_TEXTS:
+        arguments->texts = number;
         break;
     case OPTION_OPEN:
         arguments->open = number;
@@ -560,8 +566,10 @@ enum lmk_status arguments_parse(struct arguments *arguments, const struct comman
     char letters[2 * ROWS + 2];
     struct option options[ROWS + 1];
     make_tables(command, letters, options);
-    *arguments = (struct arguments){
-        .tier = lmk_open_defaults().tier, .per_document = SIZE_MAX, .most_matches = UINT64_MAX};
+    *arguments = (struct arguments){.tier = lmk_open_defaults().tier,
+                                    .per_document = SIZE_MAX,
+                                    .texts = SIZE_MAX,
+                                    .most_matches = UINT64_MAX};
     enum lmk_status status = set_defaults(arguments, command, error);
     optind = 1;
     for (int letter; (letter = getopt_long(argc, argv, letters, options, NULL)) != -1;) {

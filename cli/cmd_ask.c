@@ -19,6 +19,15 @@ static void add_support(cJSON *object, const struct lmk_answer *answer)
     cJSON_AddNumberToObject(support, "words_read", (double)answer->words_read);
 }
 
+/* The rank of the passage whose text, read again, gave the answer. */
+static void add_source(cJSON *object, const struct lmk_answer *answer)
+{
+    if (answer->source < answer->count)
+        cJSON_AddNumberToObject(object, "source", (double)answer->source + 1);
+    else
+        cJSON_AddNullToObject(object, "source");
+}
+
 static enum lmk_status print_json(const struct arguments *arguments,
                                   const struct lmk_answer *answer, struct lmk_error *error)
 {
@@ -29,8 +38,10 @@ static enum lmk_status print_json(const struct arguments *arguments,
         cJSON_AddNumberToObject(object, "answer_tokens",
                                 arguments->reader ? NAN : (double)answer->tokens);
         cJSON_AddNumberToObject(object, "answer_log_likelihood", answer->log_likelihood);
-        if (!arguments->reader)
+        if (!arguments->reader) {
+            add_source(object, answer);
             add_support(object, answer);
+        }
     } else
         cJSON_AddNullToObject(object, "answer");
     if (arguments->reader && !arguments->no_generate)
@@ -112,6 +123,15 @@ static void print_passages(const struct lmk_answer *answer)
     }
 }
 
+/* Where the text stands that was read again for the answer. */
+static void print_source(const struct lmk_passage *passage)
+{
+    fputs("        from ", stdout);
+    output_heading(passage->title, passage->author, passage->path);
+    output_place(passage, false);
+    putchar('\n');
+}
+
 /* The answer, with what supports it. It waits until that is known. */
 static void print_answer(const struct lmk_answer *answer)
 {
@@ -123,6 +143,8 @@ static void print_answer(const struct lmk_answer *answer)
         putchar(')');
     }
     putchar('\n');
+    if (answer->source < answer->count)
+        print_source(&answer->passages[answer->source]);
     if (answer->tokens)
         printf("        confidence %.2f; %zu of %zu words stand in the passages\n",
                answer->confidence, answer->words_read, answer->words);
@@ -171,6 +193,8 @@ static struct lmk_ask_options ask_options(const struct arguments *arguments,
     if (arguments->most_matches != UINT64_MAX)
         options.most_matches = arguments->most_matches;
     options.generate = (options.generate || arguments->generate) && !arguments->no_generate;
+    if (arguments->texts != SIZE_MAX)
+        options.texts = arguments->texts;
     options.temperature = arguments->temperature;
     options.seed = arguments->seed;
     return options;

@@ -35,7 +35,7 @@ struct arguments {
     size_t top, blocks, candidates, max_tokens; /* 0: the default */
     size_t open;                                /* the passage to show; 0: none */
     size_t reader_wait;                         /* seconds; 0: the default */
-    size_t per_document;                        /* SIZE_MAX: the default */
+    size_t per_document, texts;                 /* SIZE_MAX: the default */
     uint64_t most_matches;                      /* UINT64_MAX: the default */
     enum lmk_mode mode;
     enum lmk_granularity granularity;
@@ -94,7 +94,8 @@ enum {
     OPTION_FOR,
     OPTION_KV_BUDGET,
     OPTION_NICE,
-    OPTION_ESTIMATE
+    OPTION_ESTIMATE,
+    OPTION_TEXTS
 };
 /* Those of evaluations. */
 enum {

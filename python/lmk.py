@@ -171,13 +171,13 @@ class _AskOptions(Structure):
     _fields_ = [("blocks", c_size_t), ("candidates", c_size_t), ("granularity", c_int), ("mode", c_int),
                 ("most_matches", c_uint64), ("where", POINTER(c_char_p)), ("where_count", c_size_t),
                 ("generate", c_bool), ("max_tokens", c_size_t), ("temperature", c_float),
-                ("seed", c_uint64), ("stream", _STREAM), ("context", c_void_p), ("verbatim", c_bool)]
+                ("seed", c_uint64), ("stream", _STREAM), ("context", c_void_p), ("verbatim", c_bool), ("texts", c_size_t)]
 
 
 class _Answer(Structure):
     _fields_ = [("text", c_char_p), ("count", c_size_t), ("passages", POINTER(_Passage)), ("timing", _Timing),
                 ("tokens", c_size_t), ("log_likelihood", c_double), ("confidence", c_double),
-                ("words", c_size_t), ("words_read", c_size_t), ("found", c_bool),
+                ("words", c_size_t), ("words_read", c_size_t), ("found", c_bool), ("source", c_size_t),
                 ("documents_ready", c_uint64), ("documents", c_uint64), ("documents_words", c_uint64),
                 ("computed_blocks", c_uint64), ("computed_tokens", c_uint64), ("computed_seconds", c_double)]
 
@@ -242,6 +242,8 @@ def _convert(value):
         field = getattr(value, name)
         if name == "passages":
             field = [_convert(field[i]) for i in range(value.count)]
+        if name == "source":
+            field = field if field < value.count else None
         fields[name] = json.loads(field) if name == "metadata" else _convert(field)
     return kind(**fields)
 
@@ -478,9 +480,9 @@ class Collection:
             _library.lmk_results_free(found)
 
     def ask(self, question, stream=None, reader=None, **options):
-        """An Answer: the passages read, largest share of attention first, and the text where one was written.
-        `stream` is called with each piece of the text and stops by returning False. `options`: those of
-        lmk_ask_options (blocks, mode, generate, ...). `reader`: the URL of a chat-completions server that writes the
+        """An Answer: the passages read, largest share of attention first, and the text where one was written; `source`
+        counts the passage whose text, read again, gave it (None: none did). `stream` is called with each piece of the
+        text and stops by returning False. `options`: those of lmk_ask_options (blocks, mode, generate, texts, ...). `reader`: the URL of a chat-completions server that writes the
         text, or a dict of lmk_reader_options (url, model, key, ...)."""
         self._needs_model()
         wanted = _set_options(_library.lmk_ask_defaults(self.model._handle), options)

@@ -1,6 +1,7 @@
 """Checkpoint to GGUF (matrices in Q8_0).
 
     python3 -m train.export --config FILE --checkpoint FILE --tokenizer MODEL --out FILE.gguf [--name NAME] [--can-answer]
+        [--texts N]
 """
 import argparse
 
@@ -24,7 +25,7 @@ def piece_types(model, landmark):
     return [kind(i) for i in range(model.vocab_size())]
 
 
-def keys(shape, model, name, context, can_answer):
+def keys(shape, model, name, context, can_answer, texts):
     """Keys of the file as gguf.write takes them."""
     u32, f32, text = gguf.UINT32, gguf.FLOAT32, gguf.STRING
     count = range(model.vocab_size())
@@ -42,6 +43,8 @@ def keys(shape, model, name, context, can_answer):
            ("landmark.prompt.question", text, PROMPT)]
     if can_answer:
         out.append(("landmark.can_answer", gguf.BOOL, True))
+    if texts:
+        out.append(("landmark.answer.texts", u32, texts))
     return out + [
         ("tokenizer.ggml.model", text, "llama"),
         ("tokenizer.ggml.tokens", (gguf.ARRAY, text), [model.id_to_piece(i) for i in count]),
@@ -52,11 +55,11 @@ def keys(shape, model, name, context, can_answer):
         ("tokenizer.ggml.add_bos_token", gguf.BOOL, True), ("tokenizer.ggml.add_space_prefix", gguf.BOOL, True)]
 
 
-def export(model, tokenizer, path, name, context=2048, can_answer=False):
-    """Writes a LandmarkModel and its SentencePiece model as one file."""
+def export(model, tokenizer, path, name, context=2048, can_answer=False, texts=0):
+    """Writes a LandmarkModel and its SentencePiece model as one file. texts: how many it reads again to answer."""
     tensors = [(tensor, weight.detach().float().cpu().numpy(), gguf.F32 if weight.dim() == 1 else gguf.Q8_0)
                for tensor, weight in named_weights(model)]
-    gguf.write(path, keys(model.shape, tokenizer, name, context, can_answer), tensors)
+    gguf.write(path, keys(model.shape, tokenizer, name, context, can_answer, texts), tensors)
 
 
 def main():
@@ -67,11 +70,14 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--name", default="landmark-en-42m")
     parser.add_argument("--can-answer", action="store_true")
+    parser.add_argument("--texts", type=int, default=0, choices=range(17), metavar="N",
+                        help="texts that the model reads again to answer, 16 at most (0: it answers from memory)")
     options = parser.parse_args()
     shape, _, _ = load_config(options.config)
     model = LandmarkModel(shape)
     checkpoint.load(options.checkpoint, model)
-    export(model, load(options.tokenizer), options.out, options.name, can_answer=options.can_answer)
+    export(model, load(options.tokenizer), options.out, options.name, can_answer=options.can_answer,
+           texts=options.texts)
 
 
 if __name__ == "__main__":

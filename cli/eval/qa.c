@@ -93,6 +93,8 @@ static enum lmk_status ask(const struct evaluation *evaluation, struct lmk_colle
     options.candidates = arguments->candidates ? arguments->candidates : options.candidates;
     options.max_tokens = arguments->max_tokens ? arguments->max_tokens : options.max_tokens;
     options.mode = arguments->mode;
+    if (arguments->texts != SIZE_MAX)
+        options.texts = arguments->texts;
     options.generate = true;
     enum lmk_status status = lmk_ask(collection, question->text, &options, &answer, error);
     if (status)
