@@ -309,6 +309,43 @@ static void test_answer_threshold(void **state)
     refuse_weight("landmark.answer.threshold", NAN);
 }
 
+static void image_number(struct gguf_image *keys, const char *name, uint32_t value)
+{
+    image_string(keys, name);
+    image_u32(keys, 4); /* a uint32 */
+    image_u32(keys, value);
+}
+
+static void refuse_texts(uint32_t value)
+{
+    struct gguf_image keys = {0};
+    image_number(&keys, "landmark.answer.texts", value);
+    refuse(with_keys(&keys, 1), "landmark.answer.texts");
+}
+
+static void test_answer_texts(void **state)
+{
+    (void)state;
+    static const uint32_t fit[] = {1, 3, 16};
+    struct lmk_model *model = open_model(TINY);
+    struct lmk_error error;
+    assert_int_equal(model->answer_texts, 0);
+    lmk_model_close(model);
+    for (size_t i = 0; i < sizeof fit / sizeof fit[0]; i++) {
+        struct gguf_image keys = {0};
+        image_number(&keys, "landmark.answer.texts", fit[i]);
+        struct gguf_image image = with_keys(&keys, 1);
+        assert_int_equal(open_image(&model, &image, &error), LMK_OK);
+        assert_int_equal(model->answer_texts, fit[i]);
+        lmk_model_close(model);
+        check_change(image, false);
+    }
+    refuse_texts(0);
+    refuse_texts(17);
+    refuse_texts(UINT32_MAX);
+    refuse_weight("landmark.answer.texts", 2); /* a float */
+}
+
 static void refuse_weights(const char *name, const float *values, uint64_t count)
 {
     struct gguf_image keys = {0};
@@ -406,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_rank_weights),
         cmocka_unit_test(test_answer_threshold),
+        cmocka_unit_test(test_answer_texts),
         cmocka_unit_test(test_rank_weights_that_do_not_fit),
         cmocka_unit_test(test_question),
         cmocka_unit_test(test_verbatim),
