@@ -322,7 +322,7 @@ $(BUILD)/bench/%: $(OBJECT_DIR)/bench/%.o $(BENCH_HELPERS) $(LIBRARY_OBJECTS) $(
 #   WORDNET          folder of WordNet's files, for train-run: questions made by rule then have synonyms in them
 #   VOCABULARY       pieces of the tokenizer (16384)
 #   PARTS            megabytes of the parts that the packed texts are dealt out to ("46 124 130")
-#   TRAIN_OPTIONS, EVALUATE_OPTIONS, PASSKEY_OPTIONS   further options of train.py, evaluate.py, passkey.py
+#   TRAIN_OPTIONS, EVALUATE_OPTIONS, PASSKEY_OPTIONS, EXPORT_OPTIONS   further options of train.py, evaluate.py, passkey.py, export.py
 #   RANK_DATA        folders of question sets in BEIR's form, for train-rank; RANK_MODEL: the model ($(MODEL))
 #   ANSWER_DATA, ANSWER_QUESTIONS  folders with corpus.jsonl and questions.jsonl, for train-threshold; questions asked of each (200)
 #   PYTHON           a Python with PyTorch, NumPy and SentencePiece (python3)
@@ -380,7 +380,7 @@ train-evaluate:
 
 ## train-export: the run's model as a GGUF file
 train-export:
-	$(PYTHON) -m train.export $(TRAIN_MODEL) --checkpoint $(TRAIN)/$(RUN)/final.pt --out $(TRAIN)/$(RUN)/landmark.gguf
+	$(PYTHON) -m train.export $(TRAIN_MODEL) --checkpoint $(TRAIN)/$(RUN)/final.pt --out $(TRAIN)/$(RUN)/landmark.gguf $(EXPORT_OPTIONS)
 
 # Weights are fitted on what the model itself ranks, so each set is indexed and searched with it.
 RANK_MODEL ?= $(MODEL)

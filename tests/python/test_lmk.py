@@ -198,6 +198,12 @@ class Queries(unittest.TestCase):
             self.assertAlmostEqual(theirs["support"]["confidence"], spoken.confidence, 4)
             self.assertEqual({p.title for p in collection.ask("Who slept?", where="path~walrus").passages},
                              {p.title for p in collection.search("walrus", mode="lexical")})
+            pieces.clear()
+            again = collection.ask("Who slept?", blocks=3, generate=True, max_tokens=12, texts=2, stream=pieces.append)
+            (theirs,) = self.program("ask", "--k", "3", "--generate", "--max-tokens", "12", "--texts", "2", "Who slept?")
+            self.assertEqual((again.text, again.source + 1), (theirs["answer"], theirs["source"]))
+            self.assertEqual(pieces, [again.text])
+            self.assertIsNone(spoken.source)
             first = []
             stopped = collection.ask("Who slept?", generate=True, stream=lambda text: first.append(text) or False)
             self.assertEqual("".join(first), stopped.text)

@@ -200,10 +200,11 @@ class Finetune(unittest.TestCase):
         for name in ("embedding", "output"):
             self.assertGreater((getattr(after, name) - getattr(before, name)).abs().max().item(), 0, name)
         self.run_main(export, "--config", f"{out}/config.json", "--checkpoint", f"{out}/run/final.pt", "--tokenizer",
-                      f"{out}/tokenizer.model", "--out", f"{out}/model.gguf")
+                      f"{out}/tokenizer.model", "--out", f"{out}/model.gguf", "--texts", "3")
         read, keys = model_from_gguf(f"{out}/model.gguf")
         self.assertEqual(read.shape.memory_layers, (1, 2))
         self.assertEqual(keys["tokenizer.ggml.tokens"][4], "<landmark>")
+        self.assertEqual(keys["landmark.answer.texts"], 3)
         for (name, expected), (_, actual) in zip(named_weights(after), named_weights(read)):
             self.assertLess(((actual - expected).norm() / expected.norm()).item(), 0.01, name)
 

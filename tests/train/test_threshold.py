@@ -48,13 +48,15 @@ class Threshold(unittest.TestCase):
                            "unanswerable": [{"confidence": .25 * number, "right": False}, {"confidence": None, "right": False}]}
                 with open(f"{folder}/{number}.json", "w", encoding="utf-8") as out:
                     json.dump({"answers": answers}, out)
+            gguf.set_keys(MODEL, f"{folder}/start.gguf", [("landmark.answer.texts", gguf.UINT32, 3)])
             shown = io.StringIO()
             command = ["threshold", "--answers", f"{folder}/0.json", f"{folder}/1.json", "--most", "0",
-                       "--model", MODEL, "--out", f"{folder}/fitted.gguf"]
+                       "--model", f"{folder}/start.gguf", "--out", f"{folder}/fitted.gguf"]
             with mock.patch.object(sys, "argv", command), contextlib.redirect_stdout(shown):
                 threshold.main()
             keys, _ = gguf.read(f"{folder}/fitted.gguf")
         self.assertEqual(keys[threshold.KEY], float(np.nextafter(np.float32(.25), np.float32(1))))
+        self.assertEqual(keys["landmark.answer.texts"], 3)  # what was there stays
         self.assertIn("4 questions", shown.getvalue())
         self.assertIn("in sample      0.500   0.000                   0.000", shown.getvalue())
 
