@@ -15,10 +15,8 @@ static void judge(struct lmk_answer *answer, const char *text, float threshold)
         {.text = "He accused his brother Ambrose\nof the murder; \u201cNaomi\u201d left."},
         {.text = "In 1874 the \u00c9glise of Narrabee was burnt\u2014down."}};
     const struct lmk_model model = {.answer_threshold = threshold};
-    *answer = (struct lmk_answer){.text = (char *)(uintptr_t)text,
-                                  .passages = passages,
-                                  .count = 2,
-                                  .confidence = 0.25};
+    *answer = (struct lmk_answer){
+        .text = (char *)(uintptr_t)text, .passages = passages, .count = 2, .confidence = 0.25};
     support_judge(answer, &model);
 }
 
