@@ -60,17 +60,12 @@ double surest_log_probability(const struct written *written)
     return written->log_probability + written->end_log_probability;
 }
 
-static bool is_surer(const struct written *written, const struct written *best)
-{
-    return written->text.size &&
-           (!best->text.size || surest_log_probability(written) > surest_log_probability(best));
-}
-
 enum lmk_status surest_answer(struct writer *writer, struct store_view *view,
                               const struct question *question, const struct ranked *blocks,
                               size_t count, struct written *best, uint64_t *block,
                               struct lmk_error *error)
 {
+    double best_sum = 0;
     bool *left = malloc(count * sizeof *left);
     enum lmk_status status = left ? LMK_OK : error_memory(error, count * sizeof *left);
     for (size_t i = 0; left && i < count; i++)
@@ -83,7 +78,9 @@ enum lmk_status surest_answer(struct writer *writer, struct store_view *view,
         status = take_out(view, blocks, count, i, left, error);
         if (!status)
             status = write_from_text(writer, view, question, blocks[i].block, &written, error);
-        if (!status && is_surer(&written, best)) {
+        double sum = blocks[i].score + surest_log_probability(&written);
+        if (!status && written.text.size && (!best->text.size || sum > best_sum)) {
+            best_sum = sum;
             struct written worse = *best;
             *best = written;
             written = worse;

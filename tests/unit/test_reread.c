@@ -324,9 +324,10 @@ static int by_ranking(const void *left, const void *right)
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
-/* The blocks read around, best first, of those that the answer from memory read; how many. */
+/* The blocks read around, best first, of those that the answer from memory read, with their scores;
+ * how many. */
 static size_t choose(const char *question, const struct lmk_ask_options *options,
-                     uint64_t taken[16], size_t *skipped)
+                     uint64_t taken[16], double scores[16], size_t *skipped)
 {
     struct lmk_ask_options from_memory = *options;
     from_memory.texts = 0;
@@ -343,6 +344,8 @@ static size_t choose(const char *question, const struct lmk_ask_options *options
             beside = beside || (book_of(taken[j]) == book_of(block) && taken[j] + 1 >= block &&
                                 taken[j] <= block + 1);
         *skipped += beside;
+        if (!beside)
+            scores[count] = answer->passages[i].ranking_score;
         if (!beside)
             taken[count++] = block;
     }
@@ -380,18 +383,22 @@ static void check_text(const struct lmk_answer *answer, const struct expected *e
     buffer_release(&text);
 }
 
-/* Asks and compares with the surest of what the texts say; how many of them say something. */
+/* Asks and compares with the surest of what the texts say, as likely as the answer and the block
+ * are together; how many of them say something. */
 static size_t check_answer(const char *question, struct lmk_ask_options options, size_t *skipped)
 {
     uint64_t blocks[16];
+    double scores[16], best_sum = 0;
     struct streamed streamed = {.pieces = 0};
     struct expected best = {.count = 0};
-    size_t count = choose(question, &options, blocks, skipped), answering = 0;
+    size_t count = choose(question, &options, blocks, scores, skipped), answering = 0;
     for (size_t i = 0; i < count; i++) {
         struct expected one = read_text(question, blocks[i]);
         answering += one.count > 0;
-        if (one.count && (!best.count || one.all > best.all))
+        if (one.count && (!best.count || one.all + scores[i] > best_sum)) {
             best = one;
+            best_sum = one.all + scores[i];
+        }
     }
     options.stream = collect;
     options.context = &streamed;
@@ -441,7 +448,8 @@ static void test_ends(void **state)
     uint32_t eos_id = tiny_model->shape.eos_id;
     struct lmk_ask_options options = ask_options(3);
     uint64_t blocks[16];
-    size_t skipped, count = choose(asked, &options, blocks, &skipped), some = 0, none = 0;
+    double scores[16];
+    size_t skipped, count = choose(asked, &options, blocks, scores, &skipped), some = 0, none = 0;
     assert_int_equal(count, 3);
     for (size_t i = 0; i < count; i++) {
         struct expected one = read_text(asked, blocks[i]);
@@ -454,21 +462,26 @@ static void test_ends(void **state)
     }
     assert_true(some > 0); /* one text does not answer, another does */
     options = ask_options(1);
-    choose(asked, &options, blocks, &skipped);
+    choose(asked, &options, blocks, scores, &skipped);
     tiny_model->shape.eos_id = read_text(asked, blocks[0]).tokens[0];
     none = check_answer(asked, options, &skipped);
     tiny_model->shape.eos_id = eos_id;
     assert_int_equal(none, 0);
 }
 
-/* The block whose text gives the surest answer, of three that are all read. */
-static uint64_t expect_surest(uint64_t first)
+/* The block whose text gives the surest answer, of three that are all read; `step`: how much more
+ * each block's score is than that of the one before. */
+static uint64_t expect_surest(uint64_t first, double step)
 {
     struct expected best = {.block = UINT64_MAX};
+    double best_sum = 0;
     for (size_t i = 0; i < 3; i++) {
         struct expected one = read_text(asked, first + i);
-        if (one.count && (!best.count || one.all > best.all))
+        double sum = one.all + step * (double)i;
+        if (one.count && (!best.count || sum > best_sum)) {
             best = one;
+            best_sum = sum;
+        }
     }
     return best.block;
 }
@@ -526,12 +539,12 @@ static void test_neighbours_of_other_books(void **state)
     for (size_t silent = 0; silent < 3; silent++) {
         uint32_t token = read_text(asked, first + silent).tokens[0];
         tiny_model->shape.eos_id = token;
-        uint64_t expected = expect_surest(first);
-        between = between || expected == first + 1;
-        for (int sign = -1; sign <= 1; sign += 2) {
+        for (int step = -40; step <= 40; step++) {
             struct ranked blocks[3];
             for (size_t i = 0; i < 3; i++)
-                blocks[i] = (struct ranked){.block = first + i, .score = sign * (double)i};
+                blocks[i] = (struct ranked){.block = first + i, .score = step * (double)i};
+            uint64_t expected = expect_surest(first, step);
+            between = between || expected == first + 1;
             assert_int_equal(find_surest(&question, blocks, 3), expected);
         }
         tiny_model->shape.eos_id = eos_id;
