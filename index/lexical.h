@@ -104,8 +104,8 @@ enum lmk_status lexical_score(struct lexical *lexical, const struct lexical_quer
                               uint64_t block, double *score, bool *allowed,
                               struct lmk_error *error);
 
-/* After lexical_search, and also after lexical_end: what share of the query's words a text has, each
- * counting by its weight in BM25, those that no block has not at all; 0 to 1. */
+/* After lexical_search, and also after lexical_end: what share of the query's words a text has,
+ * each counting by its weight in BM25, those that no block has not at all; 0 to 1. */
 enum lmk_status lexical_coverage(struct lexical *lexical, const struct lexical_query *query,
                                  const char *text, size_t size, double *coverage,
                                  struct lmk_error *error);

@@ -46,8 +46,8 @@ struct ranked {
 struct ranking {
     struct ranked *items; /* [count], best first; owned */
     size_t count;
-    float *head_scores;       /* of all items; owned */
-    uint64_t documents_words; /* documents whose words were searched; 0 in mode landmark */
+    float *head_scores;         /* of all items; owned */
+    uint64_t documents_words;   /* documents whose words were searched; 0 in mode landmark */
     struct lexical *lexical;    /* the collection's; NULL: words were not asked for, or not there */
     struct lexical_query query; /* for lexical_coverage */
 };
