@@ -70,6 +70,15 @@ static int by_ranking(const void *left, const void *right)
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
+/* Where a passage stands, or the sentence marked in it. */
+static void print_place(const char *lead, const struct lmk_passage *passage, bool marked)
+{
+    fputs(lead, stdout);
+    output_heading(passage->title, passage->author, passage->path);
+    output_place(passage, marked);
+    putchar('\n');
+}
+
 static void print_sentence(const struct lmk_passage *passage)
 {
     char *text;
@@ -78,10 +87,7 @@ static void print_sentence(const struct lmk_passage *passage)
         return;
     output_text(text, 0, 0, 2);
     free(text);
-    fputs("    ", stdout);
-    output_heading(passage->title, passage->author, passage->path);
-    output_place(passage, true);
-    putchar('\n');
+    print_place("    ", passage, true);
 }
 
 /* Neighbouring blocks may share a sentence. */
@@ -123,15 +129,6 @@ static void print_passages(const struct lmk_answer *answer)
     }
 }
 
-/* Where the text stands that was read again for the answer. */
-static void print_source(const struct lmk_passage *passage)
-{
-    fputs("        from ", stdout);
-    output_heading(passage->title, passage->author, passage->path);
-    output_place(passage, false);
-    putchar('\n');
-}
-
 /* The answer, with what supports it. It waits until that is known. */
 static void print_answer(const struct lmk_answer *answer)
 {
@@ -144,7 +141,7 @@ static void print_answer(const struct lmk_answer *answer)
     }
     putchar('\n');
     if (answer->source < answer->count)
-        print_source(&answer->passages[answer->source]);
+        print_place("        from ", &answer->passages[answer->source], false);
     if (answer->tokens)
         printf("        confidence %.2f; %zu of %zu words stand in the passages\n",
                answer->confidence, answer->words_read, answer->words);

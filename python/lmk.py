@@ -482,8 +482,9 @@ class Collection:
     def ask(self, question, stream=None, reader=None, **options):
         """An Answer: the passages read, largest share of attention first, and the text where one was written; `source`
         counts the passage whose text, read again, gave it (None: none did). `stream` is called with each piece of the
-        text and stops by returning False. `options`: those of lmk_ask_options (blocks, mode, generate, texts, ...). `reader`: the URL of a chat-completions server that writes the
-        text, or a dict of lmk_reader_options (url, model, key, ...)."""
+        text and stops by returning False. `options`: those of lmk_ask_options (blocks, mode, generate, texts, ...).
+        `reader`: the URL of a chat-completions server that writes the text, or a dict of lmk_reader_options (url, model,
+        key, ...)."""
         self._needs_model()
         wanted = _set_options(_library.lmk_ask_defaults(self.model._handle), options)
         guard = _Guard(lambda _, text, size: stream(text[:size].decode()))

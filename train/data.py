@@ -196,17 +196,20 @@ class Maker:
 
     def _answer(self, text, answers, first):
         """-> (ids of a short answer or [], blocks of its occurrences in the passage that begins at token `first`)"""
-        for answer in answers:
-            ids = self.encode(answer)
-            if len(ids) >= self.step.answer:
-                continue
-            read, at, seen = 0, text.find(answer), 0
-            while at >= 0 and seen < 4:
-                start = first + len(self.encode(text[:at]))
-                read |= tasks.bits({start // BLOCK, (start + len(ids) - 1) // BLOCK})
-                at, seen = text.find(answer, at + 1), seen + 1
-            return ids, read if at < 0 and len(answer) > 3 else 0
-        return [], 0
+        answer, ids = self.short_answer(answers)
+        if not ids:
+            return [], 0
+        read, at, seen = 0, text.find(answer), 0
+        while at >= 0 and seen < 4:
+            start = first + len(self.encode(text[:at]))
+            read |= tasks.bits({start // BLOCK, (start + len(ids) - 1) // BLOCK})
+            at, seen = text.find(answer, at + 1), seen + 1
+        return ids, read if at < 0 and len(answer) > 3 else 0
+
+    def short_answer(self, answers):
+        """The first that is short enough to be learnt -> (answer, ids), or ("", [])"""
+        made = ((answer, self.encode(answer)) for answer in answers)
+        return next((pair for pair in made if len(pair[1]) < self.step.answer), ("", []))
 
     # ------------------------------------------------------------ batches
 
@@ -278,12 +281,11 @@ class Maker:
                 at[row, column], gold[row, column] = position, block
         return {"stream_at": at, "stream_gold": gold}
 
-
     def reread_arrays(self, made):
         """Contexts of reread.context; the rows that predict answers, -1 where unused."""
         if not made:
             return {}
-        at = np.full((len(made), reread.READ_BLOCKS * BLOCK), -1, np.int64)
+        at = np.full((len(made), max(len(rows) for _, _, rows in made)), -1, np.int64)
         for row, (_, _, rows) in zip(at, made):
             row[:len(rows)] = rows
         return {"reread_tokens": np.stack([tokens for tokens, _, _ in made]),

@@ -40,23 +40,34 @@ def query_vectors(model, prompts, dtype, batch=512):
 
 
 @torch.no_grad()
-def greedy(model, rows, length, memory, visible, dtype, count):
-    """Continues prompts, whose rows must have room for it: rows [B * P, T] with `length` [B * P] tokens, memory and
-    visible [B, P, N] as in run_prompts. -> lists of at most `count` ids, up to a newline or the end of the text"""
+def continued(tokens, length, count, logits):
+    """The likeliest tokens one after another: tokens [P, T], with room for them behind the first `length` [P]; logits(tokens,
+    last [P]) -> what follows the tokens `last` [P, V]. -> [(at most `count` ids up to a newline or the end of the text, sum of
+    the log-probabilities of these and of the end)]"""
     begins, length = length.tolist(), length.clone()
-    index = torch.arange(rows.shape[1], device=rows.device)
-    rows = rows * (index < length[:, None])
-    each = torch.arange(len(rows), device=rows.device)
-    ended = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    tokens = tokens * (torch.arange(tokens.shape[1], device=tokens.device) < length[:, None])
+    each, sums = torch.arange(len(tokens), device=tokens.device), torch.zeros(len(tokens), device=tokens.device)
+    ended = torch.zeros_like(each, dtype=torch.bool)
     for _ in range(count):
-        h, _ = model.run_prompts(rows, memory, visible, dtype)
-        token = model.logits(h[each, length - 1]).argmax(-1)
-        length = (length + 1).clamp(max=rows.shape[1])
-        rows[each, length - 1] = token
+        best, token = logits(tokens, length - 1).float().log_softmax(-1).max(-1)
+        sums += torch.where(ended, 0, best)
+        length = (length + 1).clamp(max=tokens.shape[1])
+        tokens[each, length - 1] = token
         ended |= (token == NEWLINE) | (token == EOS)
         if ended.all():
             break
-    return [up_to_end(ids[first:first + count]) for ids, first in zip(rows.tolist(), begins)]
+    return [(up_to_end(ids[first:first + count]), total) for ids, first, total in zip(tokens.tolist(), begins, sums.tolist())]
+
+
+def greedy(model, rows, length, memory, visible, dtype, count):
+    """Continues prompts, whose rows must have room for it: rows [B * P, T] with `length` [B * P] tokens, memory and
+    visible [B, P, N] as in run_prompts. -> lists of at most `count` ids, up to a newline or the end of the text"""
+    each = torch.arange(len(rows), device=rows.device)
+
+    def logits(rows, last):
+        return model.logits(model.run_prompts(rows, memory, visible, dtype)[0][each, last])
+
+    return [ids for ids, _ in continued(rows, length, count, logits)]
 
 
 def up_to_end(ids):

@@ -13,9 +13,9 @@ import torch
 from . import tasks
 from .model import with_landmarks
 from .pack import BLOCK
-from .query import up_to_end
+from .query import continued
 from .teacher import padded
-from .tokenizer import BOS, EOS, NEWLINE, prompt_ids
+from .tokenizer import BOS, NEWLINE, prompt_ids
 
 READ_BLOCKS = 4
 QUESTION = 40       # tokens of a question that are read, "Question:" and "Answer:" included
@@ -89,61 +89,57 @@ def example(maker, rng):
         return None
     question = prompt_ids(maker.encode, maker.as_asked(rng, asked["question"]), QUESTION)
     answer, first, last = found
-    texts = [maker.questions[(index + step) % len(maker.questions)]["text"] for step in (-1, 0, 1)]
-    texts[1] = record["text"]
+    before, text, behind = neighbours(maker, index - 1)
     if rng.random() < UNANSWERED:
-        texts = [maker.questions[(index + step) % len(maker.questions)]["text"] for step in (2, 3, 4)]
-        if any(gold.lower() in text.lower() for gold in asked["answers"] for text in texts):
+        before, text, behind = neighbours(maker, index + 2)
+        if any(gold.lower() in other.lower() for gold in asked["answers"] for other in (before, text, behind)):
             return None
         answer, first, last = [], 0, 0
-    before, text, behind = map(maker.encode, texts)
+    else:
+        text = record["text"]
+    text = maker.encode(text)
     if rng.random() >= LONELY:
-        first, last = first + len(before) + 1, last + len(before) + 1
-        text = before + [NEWLINE] + text + [NEWLINE] + behind
+        before = maker.encode(before) + [NEWLINE]
+        first, last = first + len(before), last + len(before)
+        text = before + text + [NEWLINE] + maker.encode(behind)
     size = room(question)
     start = window(len(text), first, last, size, rng.random())
     return document(question, text[start:start + size]), answer + [NEWLINE]
 
 
+def neighbours(maker, index):
+    """The texts of three passages in a row."""
+    return (maker.questions[(index + i) % len(maker.questions)]["text"] for i in range(3))
+
+
 def locate(maker, text, answers):
-    """The first answer that is short enough -> (ids, its first and last token in the text, all of the text where it does not
-    stand there), or None"""
-    for answer in answers:
-        ids = maker.encode(answer)
-        if len(ids) >= maker.step.answer:
-            continue
-        at = text.find(answer)
-        if at < 0:
-            return ids, 0, 0
-        first = len(maker.encode(text[:at]))
-        return ids, max(0, first - 1), first + len(ids)
-    return None
+    """The first answer that is short enough -> (ids, first and last token of the text that it takes, with one more on either
+    side; 0, 0 where it does not stand there), or None"""
+    answer, ids = maker.short_answer(answers)
+    if not ids:
+        return None
+    at = text.find(answer)
+    if at < 0:
+        return ids, 0, 0
+    first = len(maker.encode(text[:at]))
+    return ids, max(0, first - 1), first + len(ids)
 
 
 # ---------------------------------------------------------------- to answer
 
 
-@torch.no_grad()
 def read(model, documents, dtype, batch=128):
     """Greedy answers to documents, ids each. -> [(ids, sum of the log-probabilities of these and of the end)]; no ids: the
     text does not answer"""
-    out = []
+    out, device = [], model.embedding.device
     for first in range(0, len(documents), batch):
         part = documents[first:first + batch]
-        ids = torch.from_numpy(padded(part, READ_BLOCKS * BLOCK).astype(np.int64)).to(model.embedding.device)
-        begins = torch.tensor([len(one) for one in part], device=ids.device)
-        each, length, sums = torch.arange(len(part), device=ids.device), begins.clone(), torch.zeros(len(part), device=ids.device)
-        one_document = torch.zeros(len(part), READ_BLOCKS, dtype=torch.int64, device=ids.device)
-        ended = torch.zeros_like(each, dtype=torch.bool)
-        for _ in range(ANSWER):
-            h, _ = model.run_documents(with_landmarks(ids.unflatten(1, (-1, BLOCK)), model.shape.landmark), one_document, dtype)
-            best, token = model.logits(h[each, row_of(length - 1)]).float().log_softmax(-1).max(-1)
-            sums += torch.where(ended, 0, best)
-            ids[each, length] = token
-            ended |= (token == NEWLINE) | (token == EOS)
-            if ended.all():
-                break
-            length = (length + 1).clamp(max=begins + ANSWER - 1)
-        out += [(up_to_end(row[begin:begin + ANSWER]), total)
-                for row, begin, total in zip(ids.tolist(), begins.tolist(), sums.tolist())]
+        tokens = torch.from_numpy(padded(part, READ_BLOCKS * BLOCK).astype(np.int64)).to(device)
+        each, one_document = torch.arange(len(part), device=device), torch.zeros(len(part), READ_BLOCKS, dtype=torch.int64, device=device)
+
+        def logits(tokens, last):
+            rows = with_landmarks(tokens.unflatten(1, (-1, BLOCK)), model.shape.landmark)
+            return model.logits(model.run_documents(rows, one_document, dtype)[0][each, row_of(last)])
+
+        out += continued(tokens, torch.tensor([len(one) for one in part], device=device), ANSWER, logits)
     return out

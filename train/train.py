@@ -74,9 +74,9 @@ class Trainer:
         self.dropout = {"contexts": None, "prompts": None, "reread": None}  # shares, of each context and each prompt
         if settings.dropout:
             self.dropout = {"contexts": torch.full((step.contexts,), settings.dropout, device=device),
-                            "prompts": torch.full((step.contexts * step.prompts,), settings.dropout, device=device)}
+                            "prompts": torch.full((step.contexts * step.prompts,), settings.dropout, device=device),
+                            "reread": torch.full((step.reread,), settings.dropout, device=device)}
             self.dropout["contexts"][self.running] = 0
-            self.dropout["reread"] = torch.full((step.reread,), settings.dropout, device=device)
         self.skipped = torch.zeros((), dtype=torch.int64, device=device)
 
     # ------------------------------------------------------------ a step's tensors
@@ -223,7 +223,7 @@ class Trainer:
         first, shape = self.step.natural + self.step.questions, self.shape
         counted = batch["stream_at"] >= 0
         at = batch["stream_at"].clamp(min=0)
-        loss, recall = self.predict(h[-self.step.synthetic:], batch["rows"][first:], at, counted)
+        loss, recall = self.predict(h[-self.step.synthetic:], batch["rows"][first:], batch["stream_at"])
         block = torch.arange(self.step.blocks, device=self.device)
         back = (at // shape.rows)[:, :, None] - block
         part = {layer: {name: states_[name][first:] for name in ("q", "own")} for layer, states_ in memory.items()}
@@ -235,15 +235,13 @@ class Trainer:
 
     def reread_loss(self, batch):
         """Answers at the end of documents that read a text again (reread.py)."""
-        drop = self.drop("reread")
-        h, _ = self.model.run_documents(batch["reread_rows"], batch["reread_documents"], self.dtype, drop=drop)
-        counted = batch["reread_at"] >= 0
-        loss, recall = self.predict(h, batch["reread_rows"], batch["reread_at"].clamp(min=0), counted)
+        h, _ = self.model.run_documents(batch["reread_rows"], batch["reread_documents"], self.dtype, drop=self.drop("reread"))
+        loss, recall = self.predict(h, batch["reread_rows"], batch["reread_at"])
         return {"reread": loss, "reread_recall": recall}
 
-    def predict(self, h, rows, at, counted):
-        """The tokens behind rows `at` [B, S] of contexts rows [B, T] with their stream h, where `counted`. -> (loss, recall)"""
-        shape = self.shape
+    def predict(self, h, rows, at):
+        """The tokens behind rows `at` [B, S], -1 where unused, of contexts rows [B, T] with their stream h. -> (loss, recall)"""
+        shape, counted, at = self.shape, at >= 0, at.clamp(min=0)
         after = at + torch.where(at % shape.rows == shape.block_size - 1, 2, 1)
         target = torch.where(counted, rows.gather(1, after.clamp(max=rows.shape[1] - 1)), losses.IGNORED)
         logits = self.model.logits(h.gather(1, at[:, :, None].expand(-1, -1, h.shape[2]))).float()

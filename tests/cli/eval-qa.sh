@@ -43,15 +43,7 @@ echo "---- as tables"
 evaluate -q --mode lexical --unanswerable | sed '/^probability/d'
 echo "---- a model that needs no confidence finds all that it writes, one that needs more than it has nothing"
 for threshold in 0 1; do
-    /usr/bin/python3 -c '
-import struct, sys
-def text(value): return struct.pack("<Q", len(value)) + value
-keys = text(b"landmark.answer.threshold") + struct.pack("<If", 6, float(sys.argv[3]))
-keys += text(b"x") + struct.pack("<I", 8) + text(b"12")  # 64 bytes in all: tensors stay aligned
-model = open(sys.argv[1], "rb").read()
-count = struct.unpack_from("<Q", model, 16)[0]
-open(sys.argv[2], "wb").write(model[:16] + struct.pack("<Q", count + 2) + keys + model[24:])
-' "$LMK_MODEL" judging.gguf $threshold
+    model_with landmark.answer.threshold f32 $threshold judging.gguf
     LMK_MODEL=judging.gguf evaluate -q --json --mode lexical --unanswerable >judged.json
     /usr/bin/python3 -c "$values" <judged.json | grep answerable
 done

@@ -7,18 +7,6 @@ index -c a.lmk books
 ask() {
     "$LMK" ask -q -c a.lmk --generate --max-tokens 12 "$@" "Who was hanged?" 2>/dev/null
 }
-# with_texts N: a model file that says so.
-with_texts() {
-    /usr/bin/python3 -c '
-import struct, sys
-def text(value): return struct.pack("<Q", len(value)) + value
-keys = text(b"landmark.answer.texts") + struct.pack("<II", 4, int(sys.argv[3]))
-keys += text(b"x") + struct.pack("<I", 8) + text(b"123456")  # 64 bytes in all: tensors stay aligned
-model = open(sys.argv[1], "rb").read()
-count = struct.unpack_from("<Q", model, 16)[0]
-open(sys.argv[2], "wb").write(model[:16] + struct.pack("<Q", count + 2) + keys + model[24:])
-' "$LMK_MODEL" texts.gguf "$1"
-}
 echo "---- the answer, and where it is from"
 ask --texts 3 --json >3.json
 ask --texts 3 >3.txt
@@ -41,7 +29,7 @@ show value answer source <3.json | cmp -s - default || echo "not what the texts 
 echo "---- with a finer granularity too"
 ask --texts 3 -g head --json | show value source
 echo "---- as the model's file says, for collections that are there already"
-with_texts 3
+model_with landmark.answer.texts u32 3 texts.gguf
 LMK_MODEL=texts.gguf ask --json | show value answer source | cmp - again && echo "the same"
 LMK_MODEL=texts.gguf ask --texts 0 --json | show value answer source | cmp - default && echo "the same"
 echo "---- an evaluation takes it"
@@ -57,6 +45,6 @@ try "$LMK" ask -c a.lmk --texts 17 x
 try "$LMK" ask -c a.lmk --texts many x
 try "$LMK" search -c a.lmk --texts 2 x
 for texts in 0 17; do
-    with_texts $texts
+    model_with landmark.answer.texts u32 $texts texts.gguf
     LMK_MODEL=texts.gguf try "$LMK" ask -c a.lmk x
 done

@@ -10,7 +10,7 @@ from train.model import LandmarkModel, with_landmarks
 from train.pack import BLOCK
 from train.tokenizer import BOS, LANDMARK, NEWLINE
 
-QUESTION, COLON, ANSWER = 100, 101, 102
+QUESTION, ANSWER = 100, 101
 
 
 class Words:

@@ -442,6 +442,7 @@ static void test_ask(void **state)
     read_blocks(&steps, false, &expected);
     struct lmk_answer *answer = ask(&options);
     assert_null(answer->text);
+    assert_true(isnan(answer->confidence) && answer->found);
     assert_int_equal(answer->tokens, 0);
     check_answer(&steps, &expected, answer);
     lmk_answer_free(answer);
