@@ -2,7 +2,7 @@
 
     python3 -m train.train --config FILE --data FOLDER --tokenizer MODEL --questions FILE --out FOLDER
                            [--pieces tokenizer.json --teacher MODEL.onnx] [--synonyms FILE] [--resume CHECKPOINT]
-                           [--seconds 1200 | --end FILE] [--workers 12] [--profile FILE]
+                           [--seconds 1200 | --end FILE] [--without LOSS ...] [--workers 12] [--profile FILE]
 
 With several GPUs: torchrun --nproc_per_node COUNT -m train.train ... (train/parallel.py); --workers counts for each.
 
@@ -12,7 +12,8 @@ Writes log.jsonl, stable.pt (weights before the learning rate falls: what the ne
 A step's loss is a weighted sum (config.Settings): next tokens of running text; retrieval of blocks by prompts alone
 (pass 1; contrast and distillation); answers read from the context's blocks as far memory (pass 2), the landmark scores at
 those answers and where the top memory layer's attention points, landmark scores at copies inside the contexts, and answers
-to questions that stand beside their text (reread.py).
+to questions that stand beside their text (reread.py). --without leaves losses out of that sum and computes them all the
+same, so that runs with and without them see the same contexts at the same speed (configs/ablation.json).
 """
 import argparse
 import dataclasses
@@ -33,6 +34,11 @@ from .model import LandmarkModel, count_parameters, with_landmarks
 from .muon import Muon
 from .parallel import Group
 from .teacher import Teacher, to_device
+
+
+# What a step's loss is the weighted sum of: fields of config.Settings.
+LOSSES = ("language", "contrast", "distillation", "drift", "size", "attend", "attend_distillation", "imitation", "answer",
+          "gate", "point", "stream", "reread")
 
 
 class TeacherTable:
@@ -108,11 +114,9 @@ class Trainer:
         if self.step.reread:
             parts.update(self.reread_loss(batch))
         settings = self.settings
-        total = sum(getattr(settings, name) * parts[name] for name in
-                    ("language", "contrast", "distillation", "drift", "size", "attend", "attend_distillation",
-                     "imitation", "answer", "gate", "point", "reread") if name in parts)
-        if "stream" in parts:
-            total = total + settings.stream * parts["stream"] + settings.gate * parts["stream_gate"]
+        total = sum(getattr(settings, name) * parts[name] for name in LOSSES if name in parts)
+        if "stream_gate" in parts:
+            total = total + settings.gate * parts["stream_gate"]
         return total, parts
 
     def drop(self, kind):
@@ -316,6 +320,7 @@ class Clock:
 
 def run(options):
     shape, step, settings = load_config(options.config)
+    settings = dataclasses.replace(settings, **dict.fromkeys(options.without, 0.0))
     step, group = StepShape(**step), Group()
     os.makedirs(options.out, exist_ok=True)
     clock = Clock(options.seconds, options.end, settings.decay_share, settings.warm_up)
@@ -416,6 +421,8 @@ def main():
     parser.add_argument("--steps", type=int, default=10 ** 9)
     parser.add_argument("--workers", type=int, default=12)
     parser.add_argument("--capacity", type=int, default=80000, help="natural contexts the teacher's table has room for")
+    parser.add_argument("--without", nargs="+", choices=LOSSES, default=[], metavar="LOSS",
+                        help="losses whose weight is to be 0: " + ", ".join(LOSSES))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", default="", help="at the end, write here what three steps spend their time on")
     parser.add_argument("--eager", action="store_true", help="do not compile")
