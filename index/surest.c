@@ -2,6 +2,7 @@
 
 #include "index/reread.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* The best of the blocks that are left, or `count`. */
@@ -33,9 +34,11 @@ static enum lmk_status take_out(struct store_view *view, const struct ranked *bl
     return LMK_OK;
 }
 
+/* Writes as long as the answer's log-probability is above `least`. */
 static enum lmk_status write_from_text(struct writer *writer, struct store_view *view,
                                        const struct question *question, uint64_t block,
-                                       struct written *written, struct lmk_error *error)
+                                       double least, struct written *written,
+                                       struct lmk_error *error)
 {
     struct sequence *sequence = NULL;
     struct buffer ids;
@@ -48,7 +51,7 @@ static enum lmk_status write_from_text(struct writer *writer, struct store_view 
                                error);
     if (!status)
         status = sequence_feed(sequence, tokens, count, NULL, error);
-    while (!status && !written->ended)
+    while (!status && !written->ended && surest_log_probability(written) > least)
         status = writing_next(writer, sequence, written, error);
     sequence_close(sequence);
     buffer_release(&ids);
@@ -65,21 +68,22 @@ enum lmk_status surest_answer(struct writer *writer, struct store_view *view,
                               size_t count, struct written *best, uint64_t *block,
                               struct lmk_error *error)
 {
-    double best_sum = 0;
+    double best_sum = -INFINITY; /* a text whose sum has fallen to it can no longer be better */
     bool *left = malloc(count * sizeof *left);
     enum lmk_status status = left ? LMK_OK : error_memory(error, count * sizeof *left);
     for (size_t i = 0; left && i < count; i++)
         left[i] = true;
     for (size_t text = 0, i; !status && text < writer->options->texts; text++) {
-        if ((i = best_left(blocks, count, left)) == count)
+        if ((i = best_left(blocks, count, left)) == count || blocks[i].score <= best_sum)
             break;
         struct written written;
         written_open(&written, false);
         status = take_out(view, blocks, count, i, left, error);
         if (!status)
-            status = write_from_text(writer, view, question, blocks[i].block, &written, error);
+            status = write_from_text(writer, view, question, blocks[i].block,
+                                     best_sum - blocks[i].score, &written, error);
         double sum = blocks[i].score + surest_log_probability(&written);
-        if (!status && written.text.size && (!best->text.size || sum > best_sum)) {
+        if (!status && written.text.size && sum > best_sum) {
             best_sum = sum;
             struct written worse = *best;
             *best = written;
