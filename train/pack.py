@@ -7,17 +7,18 @@
 `encode` turns NAME.train.jsonl into NAME.blocks.npy (uint16 [blocks, 63]; a document begins with BOS and
 its last block is filled with padding) and NAME.starts.npy (first block of each document). `parts` deals
 all documents out at random to parts of the given sizes in megabytes; the last takes what remains.
-`questions` keeps the training passages with questions of all qa-*.train.jsonl, of formulaic sources only a share.
+`questions` keeps the training passages with questions of all qa-*.train.jsonl, of formulaic sources only a share, and names for
+each question the passages that are most easily taken for its own (confusable.py).
 """
 import argparse
 import glob
-import json
 import os
 
 import numpy as np
 
 from . import tokenizer
-from .json_lines import each_line
+from .confusable import name_confusable
+from .json_lines import each_line, read_lines, write_lines
 
 BLOCK = 63
 
@@ -82,14 +83,15 @@ def write_parts(options):
 
 
 SHARES = {"medquad": 0.15, "policyqa": 0.3, "ropes-train": 0.5}
+CONFUSABLE = 4  # passages a question
 
 
 def write_questions(options):
     rng = np.random.default_rng(0)
-    with open(options.out, "w", encoding="utf-8") as out:
-        for path in sorted(glob.glob(f"{options.text}/qa-*.train.jsonl")):
-            with open(path, encoding="utf-8") as lines:
-                out.writelines(line for line in lines if rng.random() < SHARES.get(json.loads(line)["source"], 1))
+    records = [record for path in sorted(glob.glob(f"{options.text}/qa-*.train.jsonl")) for record in read_lines(path)
+               if rng.random() < SHARES.get(record["source"], 1)]
+    name_confusable(records, CONFUSABLE)
+    write_lines(options.out, records)
 
 
 def main():

@@ -20,7 +20,9 @@ from .tokenizer import BOS, NEWLINE, prompt_ids
 READ_BLOCKS = 4
 QUESTION = 40       # tokens of a question that are read, "Question:" and "Answer:" included
 ANSWER = 16         # room for the answer and its newline
-UNANSWERED = 0.2    # of the documents made for training: another text of the same source
+UNANSWERED = 0.35   # of the documents made for training: another text
+CONFUSED = 0.6      # of these texts: one that is easily taken for the right one (confusable.py)
+NEAR = 0.2          # one close behind it in the same source; the rest: any
 LONELY = 0.3        # of the passages: nothing stands before and behind them
 
 
@@ -91,7 +93,7 @@ def example(maker, rng):
     answer, first, last = found
     before, text, behind = neighbours(maker, index - 1)
     if rng.random() < UNANSWERED:
-        before, text, behind = neighbours(maker, index + 2)
+        before, text, behind = neighbours(maker, another(maker, rng, index, asked) - 1)
         if any(gold.lower() in other.lower() for gold in asked["answers"] for other in (before, text, behind)):
             return None
         answer, first, last = [], 0, 0
@@ -105,6 +107,14 @@ def example(maker, rng):
     size = room(question)
     start = window(len(text), first, last, size, rng.random())
     return document(question, text[start:start + size]), answer + [NEWLINE]
+
+
+def another(maker, rng, index, asked):
+    """The number of a passage that is to answer nothing, for question `asked` of passage `index`."""
+    kind, confusable = rng.random(), asked.get("confusable")
+    if kind < CONFUSED and confusable:
+        return confusable[rng.integers(len(confusable))]
+    return index + 3 if kind < CONFUSED + NEAR else int(rng.integers(len(maker.questions)))
 
 
 def neighbours(maker, index):

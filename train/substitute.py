@@ -117,7 +117,7 @@ class Substitutes:
             if new is None or occurrences(new).search(text) or any(_overlap(answer, old) or _overlap(new, old) for old in taken):
                 continue
             changes.append((answer, new))
-            kept.append((asked["question"], answer))
+            kept.append((asked, answer))
         if not kept:
             return None
         changes += self._other_names(rng, record, kept, changes, share_of_names)
@@ -126,10 +126,10 @@ class Substitutes:
         pattern = occurrences(*new)
         replaced = lambda part: pattern.sub(lambda found: new[found.group()], part)
         return {**record, "text": replaced(text), "title": replaced(record["title"]),
-                "qas": [{"question": replaced(question), "answers": [new[answer]]} for question, answer in kept]}
+                "qas": [{**asked, "question": replaced(asked["question"]), "answers": [new[answer]]} for asked, answer in kept]}
 
     def _other_names(self, rng, record, kept, changes, share):
-        names = {word for question, _ in kept for word in re.findall(r"\w+", question)[1:]
+        names = {word for asked, _ in kept for word in re.findall(r"\w+", asked["question"])[1:]
                  if len(word) > 2 and word[0].isupper() and word.lower() not in STOP}
         pool, out, text = self.answers.get((record["source"], "who", ("name", 1, "")), ()), [], record["text"]
         for name in sorted(names):

@@ -34,11 +34,12 @@ def maker(records, **step):
     return made
 
 
-def record(number, length=300):
+def record(number, length=300, confusable=()):
     """A passage of its own words, one of which is asked for."""
     words = [f"w{number}.{i}" for i in range(length)]
     at = 37 * (number + 1) % length
-    return {"text": " ".join(words), "qas": [{"question": f"which comes behind {words[at - 1]}", "answers": [words[at]]}]}
+    return {"text": " ".join(words), "qas": [{"question": f"which comes behind {words[at - 1]}", "answers": [words[at]],
+                                              "confusable": list(confusable)}]}
 
 
 class TestDocuments(unittest.TestCase):
@@ -80,6 +81,19 @@ class TestDocuments(unittest.TestCase):
                 self.assertEqual(made.words.decode(own[:-1]), [behind] if behind in text else [])
                 answered, seen = answered + (len(own) > 1), seen + 1
         self.assertAlmostEqual(answered / seen, 1 - reread.UNANSWERED, delta=0.15)
+
+    def test_texts_that_do_not_answer(self):
+        made, rng = maker([record(number, confusable=(7, 9)) for number in range(12)]), np.random.default_rng(5)
+        asked, count = made.questions[2]["qas"][0], 3000
+        drawn = np.bincount([reread.another(made, rng, 2, asked) % 12 for _ in range(count)], minlength=12) / count
+        any_one = (1 - reread.CONFUSED - reread.NEAR) / 12
+        expected = np.full(12, any_one)
+        expected[[7, 9]] += reread.CONFUSED / 2
+        expected[5] += reread.NEAR
+        self.assertLess(np.abs(drawn - expected).max(), 0.03)
+        del asked["confusable"]
+        drawn = np.bincount([reread.another(made, rng, 2, asked) % 12 for _ in range(count)], minlength=12) / count
+        self.assertLess(abs(drawn[5] - reread.CONFUSED - reread.NEAR - any_one), 0.03)
 
 
 class TestAnswers(unittest.TestCase):
