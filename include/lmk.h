@@ -503,9 +503,9 @@ struct lmk_answer {
     size_t tokens;         /* generated */
     double log_likelihood; /* mean natural logarithm of a generated token's probability */
     /* 0 to 1; NaN without an answer. Written from the blocks' keys and values: the log-likelihood
-     * as a probability, that of a mean token. From texts read again: the probability of the whole
-     * answer, its end included, which falls with its length; 0 where no text answers, and the text
-     * is empty. */
+     * as a probability, that of a mean token. From texts read again: the probability that the block
+     * is the right one, by a softmax over the scores of all candidates, times that of the whole
+     * answer, its end included; 0 where no text answers, and the text is empty. */
     double confidence;
     /* Words of the answer, "the" and its like left out; how many of them stand in the passages. */
     size_t words, words_read;

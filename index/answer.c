@@ -35,6 +35,7 @@ struct asking {
     struct question question;
     struct ranked *chosen; /* the blocks read, in order of age; of `ranking` */
     struct ranking ranking;
+    double log_sum; /* of the powers of the scores of all candidates */
     double *shares; /* of each chosen block: sum of its landmark probability */
     size_t count;
     struct memory *source;
@@ -75,6 +76,15 @@ static enum lmk_status keep_readable(struct asking *asking, size_t wanted, struc
     return LMK_OK;
 }
 
+/* What a block's score is less by than the logarithm of its probability among the candidates. */
+static double log_sum(const struct ranking *ranking)
+{
+    double sum = 0, most = ranking->count ? ranking->items[0].score : 0;
+    for (size_t i = 0; i < ranking->count; i++)
+        sum += exp(ranking->items[i].score - most);
+    return most + log(sum);
+}
+
 static enum lmk_status choose_blocks(struct asking *asking, const char *question,
                                      struct lmk_error *error)
 {
@@ -90,6 +100,7 @@ static enum lmk_status choose_blocks(struct asking *asking, const char *question
     enum lmk_status status = ranking_make(&asking->ranking, asking->collection, asking->view,
                                           &request, &asking->answer->timing, error);
     asking->answer->documents_words = asking->ranking.documents_words;
+    asking->log_sum = log_sum(&asking->ranking);
     if (!status)
         status = keep_readable(asking, options->blocks, error);
     asking->chosen = asking->ranking.items;
@@ -201,18 +212,19 @@ static enum lmk_status write_from_texts(struct asking *asking, struct lmk_error 
 {
     const struct lmk_ask_options *options = asking->options;
     struct written best;
+    double sum;
     add_shares(asking); /* of the prompt: pass 2 writes nothing */
     written_open(&best, false);
     enum lmk_status status =
         surest_answer(&asking->writer, asking->view, &asking->question, asking->chosen,
-                      asking->count, &best, &asking->answering, error);
+                      asking->count, &best, &asking->answering, &sum, error);
     bool answered = best.text.size;
     if (!status && answered && options->stream)
         options->stream(options->context, (const char *)best.text.data, best.text.size);
     if (!status)
         status = take_answer(asking, &best, error);
     if (!status)
-        asking->answer->confidence = answered ? exp(surest_log_probability(&best)) : 0;
+        asking->answer->confidence = answered ? exp(sum - asking->log_sum) : 0;
     written_close(&best);
     return status;
 }

@@ -34,6 +34,12 @@ static enum lmk_status take_out(struct store_view *view, const struct ranked *bl
     return LMK_OK;
 }
 
+/* Of all that was written, the end included. */
+static double log_probability(const struct written *written)
+{
+    return written->log_probability + written->end_log_probability;
+}
+
 /* Writes as long as the answer's log-probability is above `least`. */
 static enum lmk_status write_from_text(struct writer *writer, struct store_view *view,
                                        const struct question *question, uint64_t block,
@@ -51,40 +57,35 @@ static enum lmk_status write_from_text(struct writer *writer, struct store_view 
                                error);
     if (!status)
         status = sequence_feed(sequence, tokens, count, NULL, error);
-    while (!status && !written->ended && surest_log_probability(written) > least)
+    while (!status && !written->ended && log_probability(written) > least)
         status = writing_next(writer, sequence, written, error);
     sequence_close(sequence);
     buffer_release(&ids);
     return status;
 }
 
-double surest_log_probability(const struct written *written)
-{
-    return written->log_probability + written->end_log_probability;
-}
-
 enum lmk_status surest_answer(struct writer *writer, struct store_view *view,
                               const struct question *question, const struct ranked *blocks,
-                              size_t count, struct written *best, uint64_t *block,
+                              size_t count, struct written *best, uint64_t *block, double *sum,
                               struct lmk_error *error)
 {
-    double best_sum = -INFINITY; /* a text whose sum has fallen to it can no longer be better */
+    *sum = -INFINITY; /* a text whose own has fallen to it can no longer be better */
     bool *left = malloc(count * sizeof *left);
     enum lmk_status status = left ? LMK_OK : error_memory(error, count * sizeof *left);
     for (size_t i = 0; left && i < count; i++)
         left[i] = true;
     for (size_t text = 0, i; !status && text < writer->options->texts; text++) {
-        if ((i = best_left(blocks, count, left)) == count || blocks[i].score <= best_sum)
+        if ((i = best_left(blocks, count, left)) == count || blocks[i].score <= *sum)
             break;
         struct written written;
         written_open(&written, false);
         status = take_out(view, blocks, count, i, left, error);
         if (!status)
             status = write_from_text(writer, view, question, blocks[i].block,
-                                     best_sum - blocks[i].score, &written, error);
-        double sum = blocks[i].score + surest_log_probability(&written);
-        if (!status && written.text.size && sum > best_sum) {
-            best_sum = sum;
+                                     *sum - blocks[i].score, &written, error);
+        double own = blocks[i].score + log_probability(&written);
+        if (!status && written.text.size && own > *sum) {
+            *sum = own;
             struct written worse = *best;
             *best = written;
             written = worse;

@@ -1,7 +1,7 @@
 """Fits the confidence from which on an answer counts as supported (landmark.answer.threshold of a model file).
 
     lmk eval qa --corpus FILE --questions FILE --unanswerable --json >ANSWERS
-    python3 -m train.threshold --answers ANSWERS... [--most 0.1] [--model FILE [--out FILE]]
+    python3 -m train.threshold --answers ANSWERS... [--most 0.05] [--model FILE [--out FILE]]
 
 The threshold is the lowest with which at most the share --most of the questions whose right passages were taken away gets
 an answer. What it does to other questions is shown too: each FOLDS-th part judged by the threshold of the rest. `make
@@ -60,7 +60,7 @@ def held_out(answerable, right, unanswerable, most):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--answers", nargs="+", required=True, help="what lmk eval qa --unanswerable --json printed")
-    parser.add_argument("--most", type=float, default=0.1, help="share of unanswerable questions that may be answered")
+    parser.add_argument("--most", type=float, default=0.05, help="share of unanswerable questions that may be answered")
     parser.add_argument("--model", help="file to write the threshold into; without it it is only shown")
     parser.add_argument("--out", help="another file for the model with the threshold")
     options = parser.parse_args()

@@ -383,6 +383,23 @@ static void check_text(const struct lmk_answer *answer, const struct expected *e
     buffer_release(&text);
 }
 
+/* The sum of the powers of the scores of all candidates, all of which an answer can read here. */
+static double sum_of_powers(const char *question, struct lmk_ask_options options)
+{
+    double sum = 0;
+    options.texts = 0;
+    options.stream = NULL;
+    options.generate = false;
+    options.blocks = MOST_BLOCKS;
+    options.candidates = MOST_BLOCKS;
+    struct lmk_answer *answer = ask(question, &options);
+    assert_in_range(answer->count, 1, MOST_BLOCKS - 1);
+    for (size_t i = 0; i < answer->count; i++)
+        sum += exp(answer->passages[i].ranking_score);
+    lmk_answer_free(answer);
+    return sum;
+}
+
 /* Asks and compares with the surest of what the texts say, as likely as the answer and the block
  * are together; how many of them say something. */
 static size_t check_answer(const char *question, struct lmk_ask_options options, size_t *skipped)
@@ -400,6 +417,7 @@ static size_t check_answer(const char *question, struct lmk_ask_options options,
             best_sum = one.all + scores[i];
         }
     }
+    options.candidates = MOST_BLOCKS;
     options.stream = collect;
     options.context = &streamed;
     struct lmk_answer *answer = ask(question, &options);
@@ -408,7 +426,8 @@ static size_t check_answer(const char *question, struct lmk_ask_options options,
         check_text(answer, &best);
         assert_int_equal(answer->passages[answer->source].block, best.block);
         assert_true(fabs(answer->log_likelihood - best.sum / (double)best.count) < 1e-3);
-        assert_true(fabs(answer->confidence / exp(best.all) - 1) < 1e-2);
+        double confidence = exp(best_sum) / sum_of_powers(question, options);
+        assert_true(fabs(answer->confidence / confidence - 1) < 1e-2);
         assert_int_equal(streamed.pieces, 1);
         assert_string_equal(streamed.text, answer->text);
     } else {
@@ -470,24 +489,25 @@ static void test_ends(void **state)
 }
 
 /* The block whose text gives the surest answer, of three that are all read; `step`: how much more
- * each block's score is than that of the one before. */
-static uint64_t expect_surest(uint64_t first, double step)
+ * each block's score is than that of the one before. `best_sum`: its score and
+ * the logarithm of its probability. */
+static uint64_t expect_surest(uint64_t first, double step, double *best_sum)
 {
     struct expected best = {.block = UINT64_MAX};
-    double best_sum = 0;
+    *best_sum = -INFINITY;
     for (size_t i = 0; i < 3; i++) {
         struct expected one = read_text(asked, first + i);
         double sum = one.all + step * (double)i;
-        if (one.count && (!best.count || sum > best_sum)) {
+        if (one.count && sum > *best_sum) {
             best = one;
-            best_sum = sum;
+            *best_sum = sum;
         }
     }
     return best.block;
 }
 
 static uint64_t find_surest(const struct question *question, const struct ranked *blocks,
-                            size_t count)
+                            size_t count, double *sum)
 {
     struct lmk_ask_options options = ask_options(3);
     struct writer writer;
@@ -496,7 +516,7 @@ static uint64_t find_surest(const struct question *question, const struct ranked
     uint64_t found = UINT64_MAX;
     must(writer_open(&writer, tiny_model, &options, &error), &error);
     written_open(&best, false);
-    must(surest_answer(&writer, view, question, blocks, count, &best, &found, &error), &error);
+    must(surest_answer(&writer, view, question, blocks, count, &best, &found, sum, &error), &error);
     written_close(&best);
     writer_close(&writer);
     return found;
@@ -517,7 +537,9 @@ static void test_neighbours(void **state)
                                              {.block = block + 1, .score = better == 1}};
             tiny_model->shape.eos_id = read_text(asked, block + better).tokens[0];
             would += read_text(asked, block + !better).count > 0;
-            assert_int_equal(find_surest(&question, blocks, 2), UINT64_MAX);
+            double sum;
+            assert_int_equal(find_surest(&question, blocks, 2, &sum), UINT64_MAX);
+            assert_true(isinf(sum) && sum < 0);
             tiny_model->shape.eos_id = eos_id;
         }
     assert_true(would > 1);
@@ -543,9 +565,11 @@ static void test_neighbours_of_other_books(void **state)
             struct ranked blocks[3];
             for (size_t i = 0; i < 3; i++)
                 blocks[i] = (struct ranked){.block = first + i, .score = step * (double)i};
-            uint64_t expected = expect_surest(first, step);
+            double expected_sum, sum;
+            uint64_t expected = expect_surest(first, step, &expected_sum);
             between = between || expected == first + 1;
-            assert_int_equal(find_surest(&question, blocks, 3), expected);
+            assert_int_equal(find_surest(&question, blocks, 3, &sum), expected);
+            assert_true(fabs(sum - expected_sum) < 1e-2);
         }
         tiny_model->shape.eos_id = eos_id;
     }
