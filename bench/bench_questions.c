@@ -1,11 +1,13 @@
 /* Latency of questions by stage, through the public interface: bench_questions MODEL COLLECTION
  * QUESTIONS.jsonl [search]
  *
- * Every question is searched and, unless the last word is "search", asked (an answer of 32 tokens
- * at most) twice; the first pass warms the page cache up, the second is measured. Medians and 95th
- * percentiles in milliseconds, and the processor's time for one, all threads together, in the mean.
- * Then the most anonymous memory that the process ever had, and how fast the answers were written,
- * beside the rate at which the weights that each token goes through can be read at all.
+ * Every question is searched and, unless the last word is "search", asked twice for an answer of at
+ * most 32 tokens: as the model's file says ("ask", by reading the best texts again) and from the
+ * blocks' keys and values alone ("memory"). All of that is done twice; the first pass warms the
+ * page cache up, the second is measured. Medians and 95th percentiles in milliseconds, and the
+ * processor's time for one, all threads together, in the mean. Then the most anonymous memory that
+ * the process ever had, and how fast the answers from memory were written, beside the rate at which
+ * the weights that each token goes through can be read at all.
  */
 #include "bench/clock.h"
 #include "src/model/model.h"
@@ -21,7 +23,7 @@
 #include <unistd.h>
 
 #define MOST_QUESTIONS 1000
-#define STAGES 7
+enum { STAGES = 7, DECODE = 5 };
 
 static const char *const stage_names[STAGES] = {"pass 1",    "candidates", "words", "fetch",
                                                 "attention", "decode",     "total"};
@@ -30,12 +32,11 @@ struct samples {
     double values[STAGES][MOST_QUESTIONS];
     double processor; /* milliseconds, of all together */
     size_t count;
+    size_t tokens; /* written */
 };
 
-struct written {
-    double seconds;
-    size_t tokens;
-};
+enum { SEARCH, ASK, MEMORY, KINDS };
+static const char *const kind_names[KINDS] = {"search", "ask", "memory"};
 
 static void take(struct samples *samples, const struct lmk_timing *timing)
 {
@@ -95,41 +96,41 @@ static enum lmk_status search_one(struct lmk_collection *collection, const char 
     return LMK_OK;
 }
 
-static enum lmk_status ask_one(struct lmk_collection *collection, const struct lmk_model *model,
-                               const char *question, struct samples *asks, struct written *written,
-                               struct lmk_error *error)
+static enum lmk_status ask_one(struct lmk_collection *collection,
+                               const struct lmk_ask_options *options, const char *question,
+                               struct samples *asks, struct lmk_error *error)
 {
-    struct lmk_ask_options options = lmk_ask_defaults(model);
     struct lmk_answer *answer;
-    options.generate = true;
-    options.max_tokens = 32;
     double start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
-    enum lmk_status status = lmk_ask(collection, question, &options, &answer, error);
+    enum lmk_status status = lmk_ask(collection, question, options, &answer, error);
     if (status)
         return status;
     take(asks, &answer->timing);
     asks->processor += 1e3 * (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
-    written->seconds += 1e-3 * answer->timing.decode;
-    written->tokens += answer->tokens;
+    asks->tokens += answer->tokens;
     lmk_answer_free(answer);
     return LMK_OK;
 }
 
-/* Without asks where `written` is NULL. */
+/* Without asks where `asking` is false. */
 static enum lmk_status ask_all(struct lmk_collection *collection, const struct lmk_model *model,
-                               char **questions, size_t count, struct samples *searches,
-                               struct samples *asks, struct written *written,
-                               struct lmk_error *error)
+                               char **questions, size_t count, bool asking,
+                               struct samples samples[KINDS], struct lmk_error *error)
 {
+    struct lmk_ask_options again = lmk_ask_defaults(model), memory;
     enum lmk_status status = LMK_OK;
-    searches->count = asks->count = 0;
-    searches->processor = asks->processor = 0;
-    if (written)
-        *written = (struct written){0};
+    again.generate = true;
+    again.max_tokens = 32;
+    memory = again;
+    memory.texts = 0;
+    for (size_t kind = 0; kind < KINDS; kind++)
+        samples[kind].processor = samples[kind].count = samples[kind].tokens = 0;
     for (size_t i = 0; !status && i < count; i++) {
-        status = search_one(collection, questions[i], searches, error);
-        if (!status && written)
-            status = ask_one(collection, model, questions[i], asks, written, error);
+        status = search_one(collection, questions[i], &samples[SEARCH], error);
+        if (!status && asking)
+            status = ask_one(collection, &again, questions[i], &samples[ASK], error);
+        if (!status && asking)
+            status = ask_one(collection, &memory, questions[i], &samples[MEMORY], error);
     }
     return status;
 }
@@ -219,7 +220,7 @@ static double reading_seconds(const struct weight *const *list, size_t count)
     return seconds[READ_ROUNDS / 2];
 }
 
-static void print_decoding(const struct lmk_model *model, const struct written *written)
+static void print_decoding(const struct lmk_model *model, const struct samples *written)
 {
     const struct weight **list = malloc((model->shape.layers * LAYER_WEIGHTS + 1) * sizeof *list);
     if (!list || !written->tokens) {
@@ -227,7 +228,10 @@ static void print_decoding(const struct lmk_model *model, const struct written *
         return;
     }
     size_t count = list_weights(model, list);
-    double bytes = 0, rate = (double)written->tokens / written->seconds;
+    double bytes = 0, milliseconds = 0;
+    for (size_t i = 0; i < written->count; i++)
+        milliseconds += written->values[DECODE][i];
+    double rate = 1e3 * (double)written->tokens / milliseconds;
     for (size_t i = 0; i < count; i++)
         bytes += (double)weight_bytes(list[i]);
     double seconds = reading_seconds(list, count);
@@ -240,8 +244,7 @@ static void print_decoding(const struct lmk_model *model, const struct written *
 int main(int argc, char **argv)
 {
     static char *questions[MOST_QUESTIONS];
-    static struct samples searches, asks;
-    struct written written = {0};
+    static struct samples samples[KINDS];
     struct lmk_model *model = NULL;
     struct lmk_collection *collection = NULL;
     struct lmk_error error = {0};
@@ -262,19 +265,17 @@ int main(int argc, char **argv)
     if (!status)
         status = lmk_collection_open(&collection, argv[2], model, NULL, &error);
     for (int pass = 0; !status && count && pass < 2; pass++)
-        status = ask_all(collection, model, questions, count, &searches, &asks,
-                         asking ? &written : NULL, &error);
+        status = ask_all(collection, model, questions, count, asking, samples, &error);
     atomic_store(&watching, false);
     pthread_join(watcher, NULL);
     if (status || !count)
         fprintf(stderr, "%s\n", status ? error.message : "No questions.");
     else {
         printf("%zu questions, median / 95th percentile in ms\n", count);
-        print("search", &searches);
-        if (asking)
-            print("ask", &asks);
+        for (size_t kind = SEARCH; kind < (asking ? KINDS : ASK); kind++)
+            print(kind_names[kind], &samples[kind]);
         printf("anonymous memory: at most %.0f MB\n", 1024e-6 * (double)most_anonymous);
-        print_decoding(model, &written);
+        print_decoding(model, &samples[MEMORY]);
     }
     lmk_collection_close(collection);
     lmk_model_close(model);
