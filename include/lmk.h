@@ -504,8 +504,9 @@ struct lmk_answer {
     double log_likelihood; /* mean natural logarithm of a generated token's probability */
     /* 0 to 1; NaN without an answer. Written from the blocks' keys and values: the log-likelihood
      * as a probability, that of a mean token. From texts read again: the probability that the block
-     * is the right one, by a softmax over the scores of all candidates, times that of the whole
-     * answer, its end included; 0 where no text answers, and the text is empty. */
+     * is the right one, its share in a softmax over the scores of all candidates, times that of the
+     * whole answer, its end included; 0 where no text answers, and the text is empty. Fitted, with
+     * its threshold, for mode hybrid and the default number of candidates, and comparable there. */
     double confidence;
     /* Words of the answer, "the" and its like left out; how many of them stand in the passages. */
     size_t words, words_read;

@@ -35,7 +35,7 @@ struct asking {
     struct question question;
     struct ranked *chosen; /* the blocks read, in order of age; of `ranking` */
     struct ranking ranking;
-    double log_sum; /* of the powers of the scores of all candidates */
+    double log_sum; /* of exp(score) of all candidates */
     double *shares; /* of each chosen block: sum of its landmark probability */
     size_t count;
     struct memory *source;
@@ -76,7 +76,8 @@ static enum lmk_status keep_readable(struct asking *asking, size_t wanted, struc
     return LMK_OK;
 }
 
-/* What a block's score is less by than the logarithm of its probability among the candidates. */
+/* The logarithm of the sum of exp(score) over all candidates: a block's score less this is the
+ * logarithm of its probability among them. */
 static double log_sum(const struct ranking *ranking)
 {
     double sum = 0, most = ranking->count ? ranking->items[0].score : 0;
@@ -100,7 +101,8 @@ static enum lmk_status choose_blocks(struct asking *asking, const char *question
     enum lmk_status status = ranking_make(&asking->ranking, asking->collection, asking->view,
                                           &request, &asking->answer->timing, error);
     asking->answer->documents_words = asking->ranking.documents_words;
-    asking->log_sum = log_sum(&asking->ranking);
+    if (!status)
+        asking->log_sum = log_sum(&asking->ranking);
     if (!status)
         status = keep_readable(asking, options->blocks, error);
     asking->chosen = asking->ranking.items;
@@ -224,7 +226,7 @@ static enum lmk_status write_from_texts(struct asking *asking, struct lmk_error 
     if (!status)
         status = take_answer(asking, &best, error);
     if (!status)
-        asking->answer->confidence = answered ? exp(sum - asking->log_sum) : 0;
+        asking->answer->confidence = answered ? fmin(1, exp(sum - asking->log_sum)) : 0;
     written_close(&best);
     return status;
 }

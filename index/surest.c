@@ -40,7 +40,7 @@ static double log_probability(const struct written *written)
     return written->log_probability + written->end_log_probability;
 }
 
-/* Writes as long as the answer's log-probability is above `least`. */
+/* Writes until the answer ends or its log-probability is no longer above `least`. */
 static enum lmk_status write_from_text(struct writer *writer, struct store_view *view,
                                        const struct question *question, uint64_t block,
                                        double least, struct written *written,
@@ -69,7 +69,7 @@ enum lmk_status surest_answer(struct writer *writer, struct store_view *view,
                               size_t count, struct written *best, uint64_t *block, double *sum,
                               struct lmk_error *error)
 {
-    *sum = -INFINITY; /* a text whose own has fallen to it can no longer be better */
+    *sum = -INFINITY; /* the best text's so far: one that cannot exceed it is read no further */
     bool *left = malloc(count * sizeof *left);
     enum lmk_status status = left ? LMK_OK : error_memory(error, count * sizeof *left);
     for (size_t i = 0; left && i < count; i++)

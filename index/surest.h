@@ -13,9 +13,9 @@
  * softmax divides by, is the logarithm of the probability that this block is the right one and that
  * this is the answer in it. An empty answer says that the text does not answer; where all of them
  * are, `best` and `*block` stay, and `*sum` is -infinity. Of the blocks [count] in order of age,
- * options->texts of the highest scores are read around, none of them a neighbour of another; those
- * that can no longer be surest are not, as a probability's logarithm is never above 0. Errors:
- * LMK_CORRUPT, LMK_MEMORY. */
+ * options->texts of the highest scores are read around, none of them a neighbour of another; one
+ * is left out, or its answer broken off, as soon as it can no longer be the surest: the logarithm
+ * of a probability is never above 0. Errors: LMK_CORRUPT, LMK_MEMORY. */
 enum lmk_status surest_answer(struct writer *writer, struct store_view *view,
                               const struct question *question, const struct ranked *blocks,
                               size_t count, struct written *best, uint64_t *block, double *sum,

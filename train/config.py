@@ -44,7 +44,7 @@ class Settings:
     muon_rate: float = 3e-3
     adam_rate: float = 2e-3
     warm_up: int = 100             # steps
-    decay_share: float = 0.3       # of the run's time, at its end
+    decay_share: float = 0.3       # of the run's time, at its end; 0: there is no stable.pt, final.pt is as it would be
     temperature: float = 0.02      # of the teacher's cosines
     gate_temperature: float = 4.0  # of the sum of landmark scores over layers and heads
     language: float = 1.0

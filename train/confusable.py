@@ -34,11 +34,15 @@ class Words:
         return passages[np.argsort(-scores, kind="stable")[:count]].tolist()
 
 
+def holds_answer(text, answers):
+    return any(answer.lower() in text.lower() for answer in answers)
+
+
 def name_confusable(records, count):
-    """Puts into each question of the records (`text`, `qas`) the numbers of up to `count` of them, as `confusable`."""
-    words, lower = Words([record["text"] for record in records]), [record["text"].lower() for record in records]
+    """Puts into each question of the records (`text`, `qas`), as `confusable`, the places in `records` of up to `count` passages:
+    the records stay in this order from now on."""
+    words = Words([record["text"] for record in records])
     for number, record in enumerate(records):
         for asked in record["qas"]:
-            answers = [answer.lower() for answer in asked["answers"]]
             asked["confusable"] = [other for other in words.best(asked["question"], LOOKED_AT)
-                                   if other != number and not any(answer in lower[other] for answer in answers)][:count]
+                                   if other != number and not holds_answer(records[other]["text"], asked["answers"])][:count]

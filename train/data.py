@@ -41,7 +41,7 @@ class StepShape:
     prompt_rows: int = 48   # prompt and answer
     answer: int = 12        # tokens of an answer at most
     answered: float = 1.0   # share of the real questions whose answers are learnt; seen too often, they are known by heart
-    confusable: float = 0.0  # share of the contexts of passages with questions that hold passages taken for each other
+    confusable: float = 0.0  # share of the contexts of passages with questions that hold passages easily taken for each other
     retold: float = 0.0     # share of the passages with questions that come with other answers (substitute.py), which are learnt
     stream: int = 48        # supervised positions inside a synthetic context
     reread: int = 0         # contexts of documents that read a text again with its question (reread.py)
@@ -167,7 +167,7 @@ class Maker:
         return " ".join(tasks.reworded(rng, tasks.noised(rng, question.split(), 0.08), self.synonyms, 0.3))
 
     def _passages(self, rng):
-        """Passages that are easily taken for each other, neighbours of one source, which are hard to tell apart too, or any."""
+        """Passages that are easily taken for each other, neighbours of one source, or any."""
         count, wanted = len(self.questions), 3 * self.step.blocks
         if rng.random() < self.step.confusable:
             return [self.questions[i] for i in self._confusable(rng, wanted)]
@@ -176,10 +176,10 @@ class Maker:
             return [self.questions[(first + i) % count] for i in range(wanted)]
         return [self.questions[i] for i in rng.integers(count, size=wanted)]
 
-    def _confusable(self, rng, wanted):
-        """Numbers of passages, each followed by those that one of its questions may be taken to ask about; none twice."""
+    def _confusable(self, rng, count):
+        """Numbers of `count` passages, each followed by those that one of its questions may be taken to ask about; none twice."""
         chosen = {}
-        for number in rng.integers(len(self.questions), size=wanted).tolist():
+        for number in rng.integers(len(self.questions), size=count).tolist():
             asked = self.questions[number]["qas"]
             chosen.update(dict.fromkeys([number] + asked[rng.integers(len(asked))].get("confusable", [])))
         return list(chosen)

@@ -17,8 +17,8 @@ from .normalise import normalise
 from .split import article_is_held_out, book_is_held_out, key, passage_is_held_out
 
 DROPPED_SOURCES = {"qamr", "hotpotqa-sample", "narrativeqa-sample"}  # single sentences; mixed or very long passages
-UNLICENSED_SOURCES = {"bioasq-golden", "quoref-contrast", "ropes-contrast", "drop-contrast"}  # their authors state no licence:
-#                                                                       measured on where held out, never trained on
+# Their authors state no licence: measured on where held out, never trained on.
+UNLICENSED_SOURCES = {"bioasq-golden", "quoref-contrast", "ropes-contrast", "drop-contrast"}
 
 
 def read_lines(path):
@@ -50,9 +50,11 @@ def prepare_questions(path, exclude):
             continue
         questions = [q for q in record["qas"] if not exclude.line(q["question"])]
         is_held_out = passage_is_held_out(record)
-        if questions and (is_held_out or record["source"] not in UNLICENSED_SOURCES):
+        if not is_held_out and record["source"] in UNLICENSED_SOURCES:
+            yield None
+        elif questions:
             yield is_held_out, {"source": record["source"], "title": record["title"].strip(),
-                                                "text": normalise(record["passage"]), "qas": questions}
+                                "text": normalise(record["passage"]), "qas": questions}
 
 
 def write_split(records, name, out):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from . import tasks
+from .confusable import holds_answer
 from .model import with_landmarks
 from .pack import BLOCK
 from .query import continued
@@ -20,9 +21,9 @@ from .tokenizer import BOS, NEWLINE, prompt_ids
 READ_BLOCKS = 4
 QUESTION = 40       # tokens of a question that are read, "Question:" and "Answer:" included
 ANSWER = 16         # room for the answer and its newline
-UNANSWERED = 0.35   # of the documents made for training: another text
+UNANSWERED = 0.35   # of the documents that are tried for training: a text that does not answer; some answer after all, and go
 CONFUSED = 0.6      # of these texts: one that is easily taken for the right one (confusable.py)
-NEAR = 0.2          # one close behind it in the same source; the rest: any
+NEAR = 0.2          # one close behind the right one in the same source, or where none is easily taken for it; the rest: any
 LONELY = 0.3        # of the passages: nothing stands before and behind them
 
 
@@ -83,24 +84,26 @@ def context(maker, rng):
 
 def example(maker, rng):
     """-> (ids up to the answer, answer with its newline), or None where the drawn question cannot be used"""
-    index = int(rng.integers(len(maker.questions)))
-    record = maker.retold(rng, maker.questions[index]) or maker.questions[index]
+    index, unanswered = int(rng.integers(len(maker.questions))), rng.random() < UNANSWERED
+    record = maker.questions[index]
+    if not unanswered:
+        record = maker.retold(rng, record) or record
     asked = record["qas"][rng.integers(len(record["qas"]))]
     found = locate(maker, record["text"], asked["answers"])
     if found is None:
         return None
     question = prompt_ids(maker.encode, maker.as_asked(rng, asked["question"]), QUESTION)
     answer, first, last = found
-    before, text, behind = neighbours(maker, index - 1)
-    if rng.random() < UNANSWERED:
-        before, text, behind = neighbours(maker, another(maker, rng, index, asked) - 1)
-        if any(gold.lower() in other.lower() for gold in asked["answers"] for other in (before, text, behind)):
-            return None
-        answer, first, last = [], 0, 0
-    else:
+    middle, lonely = index, rng.random() < LONELY
+    if unanswered:
+        middle, answer, first, last = another(maker, rng, index, asked), [], 0, 0
+    before, text, behind = neighbours(maker, middle - 1)
+    if not unanswered:
         text = record["text"]
+    elif holds_answer(text if lonely else "\n".join((before, text, behind)), asked["answers"]):
+        return None
     text = maker.encode(text)
-    if rng.random() >= LONELY:
+    if not lonely:
         before = maker.encode(before) + [NEWLINE]
         first, last = first + len(before), last + len(before)
         text = before + text + [NEWLINE] + maker.encode(behind)

@@ -36,7 +36,7 @@ from .parallel import Group
 from .teacher import Teacher, to_device
 
 
-# What a step's loss is the weighted sum of: fields of config.Settings.
+# What a step's loss is the weighted sum of: fields of config.Settings (`gate` weighs the gates inside contexts too).
 LOSSES = ("language", "contrast", "distillation", "drift", "size", "attend", "attend_distillation", "imitation", "answer",
           "gate", "point", "stream", "reread")
 

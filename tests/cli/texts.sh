@@ -15,7 +15,7 @@ import json, math
 item = json.load(open("3.json"))
 source, support = item["passages"][item["source"] - 1], item["support"]
 whole = item["answer_log_likelihood"] * item["answer_tokens"]
-print("a source:", source["rank"] == item["source"], "and whole probability:", support["confidence"] <= math.exp(whole) + 1e-9)
+print("a source:", source["rank"] == item["source"], "and at most as likely as the answer:", 0 < support["confidence"] <= math.exp(whole) + 1e-9)
 lines = open("3.txt").read().split("\n")
 place = "bytes %d-%d" % (source["source_start"], source["source_end"])
 print("its place:", lines[1] == "        from The Dead Alive, by Wilkie Collins, " + place)'

@@ -1,4 +1,4 @@
-"""A whole run on a few texts: every loss changes the weights, and one that is left out does not."""
+"""A whole run on a few texts: every loss that needs no teacher changes the weights, and one that is left out does not."""
 import argparse
 import json
 import pathlib

@@ -383,7 +383,7 @@ static void check_text(const struct lmk_answer *answer, const struct expected *e
     buffer_release(&text);
 }
 
-/* The sum of the powers of the scores of all candidates, all of which an answer can read here. */
+/* The sum of exp(score) over all candidates, all of which an answer can read here. */
 static double sum_of_powers(const char *question, struct lmk_ask_options options)
 {
     double sum = 0;
@@ -408,6 +408,7 @@ static size_t check_answer(const char *question, struct lmk_ask_options options,
     double scores[16], best_sum = 0;
     struct streamed streamed = {.pieces = 0};
     struct expected best = {.count = 0};
+    options.candidates = MOST_BLOCKS;
     size_t count = choose(question, &options, blocks, scores, skipped), answering = 0;
     for (size_t i = 0; i < count; i++) {
         struct expected one = read_text(question, blocks[i]);
@@ -417,7 +418,6 @@ static size_t check_answer(const char *question, struct lmk_ask_options options,
             best_sum = one.all + scores[i];
         }
     }
-    options.candidates = MOST_BLOCKS;
     options.stream = collect;
     options.context = &streamed;
     struct lmk_answer *answer = ask(question, &options);
@@ -488,9 +488,9 @@ static void test_ends(void **state)
     assert_int_equal(none, 0);
 }
 
-/* The block whose text gives the surest answer, of three that are all read; `step`: how much more
- * each block's score is than that of the one before. `best_sum`: its score and
- * the logarithm of its probability. */
+/* The block whose text gives the surest answer, of three, none of which keeps another from being
+ * read; `step`: how much more each block's score is than that of the one before. `best_sum`: its
+ * score and the logarithm of the answer's probability. */
 static uint64_t expect_surest(uint64_t first, double step, double *best_sum)
 {
     struct expected best = {.block = UINT64_MAX};
@@ -546,9 +546,9 @@ static void test_neighbours(void **state)
     question_close(&question);
 }
 
-/* Blocks beside each other in three books are no neighbours: all are read, whichever is best. The
- * model is told to end at once with what it says first of one of them, until it is the turn of the
- * one between the others. */
+/* Blocks beside each other in three books are no neighbours: none keeps another from being read.
+ * The model is told to end at once with what it says first of one of them, until it is the turn of
+ * the one between the others. */
 static void test_neighbours_of_other_books(void **state)
 {
     (void)state;
@@ -574,6 +574,52 @@ static void test_neighbours_of_other_books(void **state)
         tiny_model->shape.eos_id = eos_id;
     }
     assert_true(between);
+    question_close(&question);
+}
+
+/* How many tokens are drawn for the surest of three texts, and how many of them are the surest
+ * answer's own: at a temperature each takes one random number, and the generator's state grows by
+ * the same constant each time. */
+static size_t count_drawn(const struct question *question, double step, size_t *own)
+{
+    struct lmk_ask_options options = ask_options(3);
+    struct ranked blocks[3];
+    struct writer writer;
+    struct written best;
+    struct lmk_error error;
+    uint64_t found, drawn = 0;
+    double sum;
+    options.temperature = 1e-6f;
+    for (size_t i = 0; i < 3; i++)
+        blocks[i] = (struct ranked){.block = books[SHORT].document.first_block - 1 + i,
+                                    .score = step * (double)i};
+    must(writer_open(&writer, tiny_model, &options, &error), &error);
+    written_open(&best, false);
+    must(surest_answer(&writer, view, question, blocks, 3, &best, &found, &sum, &error), &error);
+    for (uint64_t at = writer.random; at != options.seed; at -= 0x9e3779b97f4a7c15u)
+        drawn++;
+    *own = best.tokens + (best.end_log_probability < 0);
+    written_close(&best);
+    writer_close(&writer);
+    return drawn;
+}
+
+/* A text that cannot be the surest any more is not read, and an answer that falls behind is not
+ * written to its end. */
+static void test_what_cannot_win_is_left_out(void **state)
+{
+    (void)state;
+    struct question question = open_question(asked);
+    size_t own, drawn;
+    for (int step = -40; step <= 40; step += 80) {
+        drawn = count_drawn(&question, step, &own);
+        assert_int_equal(own, MOST_TOKENS);
+        assert_int_equal(drawn, own);
+    }
+    /* With that much less the others may win until some way into their answers. */
+    uint64_t first = books[SHORT].document.first_block - 1;
+    drawn = count_drawn(&question, 0.4 * read_text(asked, first).all, &own);
+    assert_in_range(drawn, own + 1, 3 * MOST_TOKENS - 1);
     question_close(&question);
 }
 
@@ -680,6 +726,7 @@ int main(void)
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_neighbours_of_other_books),
+        cmocka_unit_test(test_what_cannot_win_is_left_out),
         cmocka_unit_test(test_temperature),
         cmocka_unit_test(test_support),
         cmocka_unit_test(test_from_memory),
