@@ -101,10 +101,10 @@ static enum lmk_status choose_blocks(struct asking *asking, const char *question
     enum lmk_status status = ranking_make(&asking->ranking, asking->collection, asking->view,
                                           &request, &asking->answer->timing, error);
     asking->answer->documents_words = asking->ranking.documents_words;
-    if (!status)
+    if (!status) {
         asking->log_sum = log_sum(&asking->ranking);
-    if (!status)
         status = keep_readable(asking, options->blocks, error);
+    }
     asking->chosen = asking->ranking.items;
     asking->count = asking->ranking.count;
     if (!status)
@@ -220,13 +220,12 @@ static enum lmk_status write_from_texts(struct asking *asking, struct lmk_error 
     enum lmk_status status =
         surest_answer(&asking->writer, asking->view, &asking->question, asking->chosen,
                       asking->count, &best, &asking->answering, &sum, error);
-    bool answered = best.text.size;
-    if (!status && answered && options->stream)
+    if (!status && best.text.size && options->stream)
         options->stream(options->context, (const char *)best.text.data, best.text.size);
     if (!status)
         status = take_answer(asking, &best, error);
     if (!status)
-        asking->answer->confidence = answered ? fmin(1, exp(sum - asking->log_sum)) : 0;
+        asking->answer->confidence = fmin(1, exp(sum - asking->log_sum));
     written_close(&best);
     return status;
 }

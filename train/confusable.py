@@ -35,7 +35,8 @@ class Words:
 
 
 def holds_answer(text, answers):
-    return any(answer.lower() in text.lower() for answer in answers)
+    text = text.lower()
+    return any(answer.lower() in text for answer in answers)
 
 
 def name_confusable(records, count):

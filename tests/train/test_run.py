@@ -6,12 +6,11 @@ import tempfile
 import unittest
 
 import numpy as np
-import sentencepiece
 import torch
 
-from train import train
+from train import tokenizer, train
 from train.config import load_config
-from train.json_lines import each_line
+from train.json_lines import each_line, write_lines
 from train.model import LandmarkModel
 from train.pack import document_blocks
 from train.weights import named_weights
@@ -32,31 +31,30 @@ class TestRun(unittest.TestCase):
         text = (SAMPLES / "Lewis Carroll - Alice's Adventures in Wonderland.txt").read_text(encoding="utf-8")
         sample = f"{cls.folder}/sample.txt"
         pathlib.Path(sample).write_text(text, encoding="utf-8")
-        sentencepiece.SentencePieceTrainer.train(
-            input=sample, model_prefix=f"{cls.folder}/words", vocab_size=SHAPE["vocabulary"], model_type="bpe", byte_fallback=True,
-            normalization_rule_name="identity", remove_extra_whitespaces=False, pad_id=0, unk_id=1, bos_id=2, eos_id=3,
-            pad_piece="<pad>", control_symbols="<landmark>", user_defined_symbols="\n", minloglevel=2)
-        words = sentencepiece.SentencePieceProcessor(model_file=f"{cls.folder}/words.model")
+        tokenizer.train(sample, f"{cls.folder}/words", SHAPE["vocabulary"])
+        words = tokenizer.load(f"{cls.folder}/words.model")
         np.save(f"{cls.folder}/part0.blocks.npy", document_blocks(words.encode(text)))
         np.save(f"{cls.folder}/part0.starts.npy", np.array([0]))
         paragraphs = [p.replace("\n", " ") for p in text.split("\n\n") if 200 < len(p) < 500][:12]
-        with open(f"{cls.folder}/questions.jsonl", "w", encoding="utf-8") as out:
-            for number, paragraph in enumerate(paragraphs):
-                one = {"question": f"What is in paragraph {number}?", "answers": [paragraph.split(" ")[3]]}
-                print(json.dumps({"source": "test", "title": "Alice", "text": paragraph, "qas": [one]}), file=out)
+        write_lines(f"{cls.folder}/questions.jsonl", (
+            {"source": "test", "title": "Alice", "text": paragraph,
+             "qas": [{"question": f"What is in paragraph {number}?", "answers": [paragraph.split(" ")[3]]}]}
+            for number, paragraph in enumerate(paragraphs)))
         cls.config = f"{cls.folder}/config.json"
         settings = {"warm_up": 1, "log_every": 1}
         pathlib.Path(cls.config).write_text(json.dumps({"shape": SHAPE, "step": STEP, "settings": settings}), encoding="utf-8")
+        cls.with_none, _ = cls.run_without(*train.LOSSES)
 
     @classmethod
     def tearDownClass(cls):
         cls.temporary.cleanup()
 
-    def run_without(self, *names):
+    @classmethod
+    def run_without(cls, *names):
         """One step -> (weights after it, the log's entries)"""
-        out = tempfile.mkdtemp(dir=self.folder)
+        out = tempfile.mkdtemp(dir=cls.folder)
         train.run(argparse.Namespace(
-            config=self.config, data=self.folder, tokenizer=f"{self.folder}/words.model", questions=f"{self.folder}/questions.jsonl",
+            config=cls.config, data=cls.folder, tokenizer=f"{cls.folder}/words.model", questions=f"{cls.folder}/questions.jsonl",
             out=out, pieces="", teacher="", synonyms="", resume="", seconds=600, end="", without=names, steps=1, workers=0,
             capacity=0, seed=1, profile="", eager=True, fused=False))
         return torch.load(f"{out}/final.pt")["weights"], list(each_line(f"{out}/log.jsonl"))
@@ -64,8 +62,7 @@ class TestRun(unittest.TestCase):
     def changed_by(self, *names):
         """Names of the weights that losses `names` change."""
         with_them, _ = self.run_without(*(name for name in train.LOSSES if name not in names))
-        none, _ = self.run_without(*train.LOSSES)
-        return {name for name in none if not torch.equal(none[name], with_them[name])}
+        return {name for name, weight in self.with_none.items() if not torch.equal(weight, with_them[name])}
 
     def test_all_losses(self):
         weights, log = self.run_without()
@@ -78,7 +75,7 @@ class TestRun(unittest.TestCase):
         torch.manual_seed(1)
         shape, _, settings = load_config(self.config)
         before = dict(named_weights(LandmarkModel(shape, False, False)))
-        for name, weight in self.run_without(*train.LOSSES)[0].items():
+        for name, weight in self.with_none.items():
             kept = 1 - 0.1 * settings.muon_rate if name.startswith("blk.") and weight.dim() == 2 else 1
             self.assertTrue(torch.equal(weight, (before[name].detach() * kept).bfloat16()), name)
 

@@ -506,20 +506,45 @@ static uint64_t expect_surest(uint64_t first, double step, double *best_sum)
     return best.block;
 }
 
-static uint64_t find_surest(const struct question *question, const struct ranked *blocks,
-                            size_t count, double *sum)
+struct surest {
+    uint64_t block; /* UINT64_MAX: no text answers */
+    double sum;
+    size_t own, drawn; /* tokens drawn for this answer, and for all of the texts */
+};
+
+/* The surest of what three texts say at most. At a temperature each token drawn takes one random
+ * number, and the generator's state grows by the same constant each time. */
+static struct surest find_surest(const struct question *question, const struct ranked *blocks,
+                                 size_t count, float temperature)
 {
     struct lmk_ask_options options = ask_options(3);
+    struct surest surest = {.block = UINT64_MAX};
     struct writer writer;
     struct written best;
     struct lmk_error error;
-    uint64_t found = UINT64_MAX;
+    options.temperature = temperature;
     must(writer_open(&writer, tiny_model, &options, &error), &error);
     written_open(&best, false);
-    must(surest_answer(&writer, view, question, blocks, count, &best, &found, sum, &error), &error);
+    must(surest_answer(&writer, view, question, blocks, count, &best, &surest.block, &surest.sum,
+                       &error),
+         &error);
+    for (uint64_t at = writer.random; at != options.seed; at -= 0x9e3779b97f4a7c15u)
+        surest.drawn++;
+    surest.own = best.tokens + (best.end_log_probability < 0);
     written_close(&best);
     writer_close(&writer);
-    return found;
+    return surest;
+}
+
+/* Of three blocks beside each other; `step`: how much more each one's score is than that of the one
+ * before. */
+static struct surest find_surest_of_three(const struct question *question, uint64_t first,
+                                          double step, float temperature)
+{
+    struct ranked blocks[3];
+    for (size_t i = 0; i < 3; i++)
+        blocks[i] = (struct ranked){.block = first + i, .score = step * (double)i};
+    return find_surest(question, blocks, 3, temperature);
 }
 
 /* Of two neighbours the better one is read alone: where it is silent, nothing answers, though the
@@ -537,9 +562,9 @@ static void test_neighbours(void **state)
                                              {.block = block + 1, .score = better == 1}};
             tiny_model->shape.eos_id = read_text(asked, block + better).tokens[0];
             would += read_text(asked, block + !better).count > 0;
-            double sum;
-            assert_int_equal(find_surest(&question, blocks, 2, &sum), UINT64_MAX);
-            assert_true(isinf(sum) && sum < 0);
+            struct surest surest = find_surest(&question, blocks, 2, 0);
+            assert_int_equal(surest.block, UINT64_MAX);
+            assert_true(isinf(surest.sum) && surest.sum < 0);
             tiny_model->shape.eos_id = eos_id;
         }
     assert_true(would > 1);
@@ -562,46 +587,17 @@ static void test_neighbours_of_other_books(void **state)
         uint32_t token = read_text(asked, first + silent).tokens[0];
         tiny_model->shape.eos_id = token;
         for (int step = -40; step <= 40; step++) {
-            struct ranked blocks[3];
-            for (size_t i = 0; i < 3; i++)
-                blocks[i] = (struct ranked){.block = first + i, .score = step * (double)i};
-            double expected_sum, sum;
+            double expected_sum;
             uint64_t expected = expect_surest(first, step, &expected_sum);
             between = between || expected == first + 1;
-            assert_int_equal(find_surest(&question, blocks, 3, &sum), expected);
-            assert_true(fabs(sum - expected_sum) < 1e-2);
+            struct surest surest = find_surest_of_three(&question, first, step, 0);
+            assert_int_equal(surest.block, expected);
+            assert_true(fabs(surest.sum - expected_sum) < 1e-2);
         }
         tiny_model->shape.eos_id = eos_id;
     }
     assert_true(between);
     question_close(&question);
-}
-
-/* How many tokens are drawn for the surest of three texts, and how many of them are the surest
- * answer's own: at a temperature each takes one random number, and the generator's state grows by
- * the same constant each time. */
-static size_t count_drawn(const struct question *question, double step, size_t *own)
-{
-    struct lmk_ask_options options = ask_options(3);
-    struct ranked blocks[3];
-    struct writer writer;
-    struct written best;
-    struct lmk_error error;
-    uint64_t found, drawn = 0;
-    double sum;
-    options.temperature = 1e-6f;
-    for (size_t i = 0; i < 3; i++)
-        blocks[i] = (struct ranked){.block = books[SHORT].document.first_block - 1 + i,
-                                    .score = step * (double)i};
-    must(writer_open(&writer, tiny_model, &options, &error), &error);
-    written_open(&best, false);
-    must(surest_answer(&writer, view, question, blocks, 3, &best, &found, &sum, &error), &error);
-    for (uint64_t at = writer.random; at != options.seed; at -= 0x9e3779b97f4a7c15u)
-        drawn++;
-    *own = best.tokens + (best.end_log_probability < 0);
-    written_close(&best);
-    writer_close(&writer);
-    return drawn;
 }
 
 /* A text that cannot be the surest any more is not read, and an answer that falls behind is not
@@ -610,16 +606,16 @@ static void test_what_cannot_win_is_left_out(void **state)
 {
     (void)state;
     struct question question = open_question(asked);
-    size_t own, drawn;
+    uint64_t first = books[SHORT].document.first_block - 1;
     for (int step = -40; step <= 40; step += 80) {
-        drawn = count_drawn(&question, step, &own);
-        assert_int_equal(own, MOST_TOKENS);
-        assert_int_equal(drawn, own);
+        struct surest surest = find_surest_of_three(&question, first, step, 1e-6f);
+        assert_int_equal(surest.own, MOST_TOKENS);
+        assert_int_equal(surest.drawn, surest.own);
     }
     /* With that much less the others may win until some way into their answers. */
-    uint64_t first = books[SHORT].document.first_block - 1;
-    drawn = count_drawn(&question, 0.4 * read_text(asked, first).all, &own);
-    assert_in_range(drawn, own + 1, 3 * MOST_TOKENS - 1);
+    double step = 0.4 * read_text(asked, first).all;
+    struct surest surest = find_surest_of_three(&question, first, step, 1e-6f);
+    assert_in_range(surest.drawn, surest.own + 1, 3 * MOST_TOKENS - 1);
     question_close(&question);
 }
 
