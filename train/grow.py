@@ -26,7 +26,7 @@ def sources(layers, top, wanted):
     behind, new = range(top + 1, layers), wanted - layers
     if new < 0 or not behind:
         raise ValueError(f"{layers} layers with the top memory layer {top} cannot become {wanted}: there have to be layers behind "
-                         "the top memory layer, and more of them afterwards")
+                         "the top memory layer, and no fewer of them afterwards")
     copies = [behind[number * len(behind) // new] for number in range(new)]
     return sorted([(layer, False) for layer in range(layers)] + [(layer, True) for layer in copies])
 
@@ -35,10 +35,7 @@ def sources(layers, top, wanted):
 def grow(model, layers):
     """-> a LandmarkModel of so many layers that computes what `model` does"""
     shape = model.shape
-    weights, grown = dict(named_weights(model)), {}
-    for name, value in weights.items():
-        if not name.startswith("blk."):
-            grown[name] = value
+    grown = {name: value for name, value in named_weights(model) if not name.startswith("blk.")}
     for index, (source, new) in enumerate(sources(shape.layers, max(shape.memory_layers), layers)):
         for name, value in model.layers[source].weights().items():
             grown[f"blk.{index}.{name}.weight"] = torch.zeros_like(value) if new and name in OUTPUTS else value
@@ -55,15 +52,16 @@ def main():
     parser.add_argument("--out", required=True)
     options = parser.parse_args()
     wanted, _, _ = load_config(options.like)
-    model = grow(checkpoint.open_model(options.model, options.config), wanted.layers)
+    model = checkpoint.open_model(options.model, options.config)
+    shape = dataclasses.replace(model.shape, layers=wanted.layers)
     for field in dataclasses.fields(wanted):
-        have, want = getattr(model.shape, field.name), getattr(wanted, field.name)
+        have, want = getattr(shape, field.name), getattr(wanted, field.name)
         if isinstance(want, float) and abs(have - want) <= 1e-6 * abs(want):   # a GGUF file has 32 bits of it
             continue
         if have != want:
             raise SystemExit(f"{options.model} and {options.like} differ in more than the layers: {field.name} is {have} in the "
                              f"model and {want} in the config")
-    checkpoint.save(options.out, model)
+    checkpoint.save(options.out, grow(model, wanted.layers))
 
 
 if __name__ == "__main__":
